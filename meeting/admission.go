@@ -1,0 +1,56 @@
+package meeting
+
+import "time"
+
+// State is where an admission stands. The zero value is nowhere: outside.
+type State uint8
+
+// The states of an admission. Only Admitted opens the room.
+const (
+	Outside  State = iota
+	Waiting        // seen by the host, not let in
+	Admitted       // may be in the room
+	Refused        // by the host or the policy
+	Left           // went by themselves
+	Expelled       // put out; final
+)
+
+// Admission is one person's way through the door on one device. Kept until
+// the meeting's Expires.
+type Admission struct {
+	ID         string `json:"id"`
+	Invitation string `json:"invitation,omitempty"` // empty for the owner
+	Person     Person `json:"person"`
+	// Name is what the other participants see, cleaned; it proves nothing.
+	Name   string `json:"name"`
+	Role   Role   `json:"role"`
+	State  State  `json:"state"`
+	Device string `json:"device"` // HMAC of the browser's device cookie
+	// Agent is the kind of browser in words ("Firefox, Android").
+	Agent string `json:"agent,omitempty"`
+	// Elsewhere is set when the same link was used by another browser or
+	// person before.
+	Elsewhere bool      `json:"elsewhere,omitempty"`
+	Knocked   time.Time `json:"knocked"`
+	Decided   time.Time `json:"decided,omitzero"`
+	// DecidedBy is the host who decided; empty when a rule did.
+	DecidedBy Key `json:"decided_by,omitempty"`
+	// Rule is the policy rule or host action that led to State.
+	Rule string `json:"rule,omitempty"`
+	// Consented is when the person agreed to the notice.
+	Consented time.Time `json:"consented,omitzero"`
+	Entered   time.Time `json:"entered,omitzero"`
+	Ticket    Ticket    `json:"ticket"`
+	// Pass is the HMAC of the room cookie that may act for this admission;
+	// one at a time, so a second device replaces the first or waits.
+	Pass []byte `json:"pass,omitempty"`
+}
+
+// Ticket is the single-use step from the door to the room.
+type Ticket struct {
+	MAC     []byte    `json:"mac,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// TicketLife is how long a ticket can be redeemed.
+const TicketLife = 30 * time.Second

@@ -1,0 +1,72 @@
+package meeting
+
+import "time"
+
+// Invitation is one personal link. The link itself is not kept: it is derived
+// from the site's secret, the ids and Generation, so that reading the store
+// opens nothing. Kept until the meeting's Expires.
+type Invitation struct {
+	ID   string `json:"id"`
+	Name string `json:"name"` // as the host wrote it; initials are enough
+	// Email is where the link and codes go; empty where the host hands the
+	// link over by other means and the invitee signs in.
+	Email string `json:"email,omitempty"`
+	// Match is the claim the invitee must carry; zero asks none.
+	Match Match  `json:"match"`
+	Role  Role   `json:"role"`
+	Lang  string `json:"lang,omitempty"`
+	// Generation counts the links issued; only the newest works.
+	Generation uint32    `json:"generation"`
+	Revoked    bool      `json:"revoked,omitempty"`
+	Created    time.Time `json:"created"`
+	// Bound is who first used the link. Others who show up with it wait with
+	// a warning (T03).
+	Bound Key `json:"bound,omitempty"`
+	// Seats are the admissions made through this link, newest last, at most
+	// MaxSeats.
+	Seats []Seat `json:"seats,omitempty"`
+	Code  Code   `json:"code"`
+	Mail  Mail   `json:"mail"`
+}
+
+// MaxSeats bounds the admissions one link can make, so that a link posted in
+// public cannot fill the waiting room.
+const MaxSeats = 8
+
+// Seat points from an invitation to one admission made through it.
+type Seat struct {
+	Admission string `json:"admission"`
+	Person    Key    `json:"person"`
+	Device    string `json:"device"`
+}
+
+// Code is the one-time code of an invitation and its budget. Only the HMAC of
+// the code is kept, for ten minutes.
+type Code struct {
+	MAC     []byte    `json:"mac,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+	// Tries counts wrong answers to this code.
+	Tries int `json:"tries,omitempty"`
+	// Sent are the times at which codes were sent in the last 24 hours; they
+	// are the budget against guessing and against mail bombing.
+	Sent []time.Time `json:"sent,omitempty"`
+}
+
+// Mail is what became of the last invitation mail.
+type Mail struct {
+	State MailState `json:"state"`
+	At    time.Time `json:"at,omitzero"`
+	// Fault says why in words an operator can use, without addresses.
+	Fault string `json:"fault,omitempty"`
+}
+
+// MailState is what is known of a mail.
+type MailState uint8
+
+// The states of a mail.
+const (
+	NotMailed MailState = iota // handed over by other means, or no address
+	Mailing
+	Mailed
+	MailFailed
+)
