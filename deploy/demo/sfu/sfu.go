@@ -1,0 +1,273 @@
+// Package sfu holds the conference server of the demonstration: a real
+// LiveKit, inside the same process, so that a first meeting needs nothing
+// but one command.
+//
+// It refuses to be reached from anywhere but this machine, to open a room
+// nobody asked for, and to hand out the address of a public STUN server. It
+// is for the demonstration and the tests: one at a time in a process, since
+// LiveKit keeps its counters in package variables.
+package sfu
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/livekit/livekit-server/pkg/config"
+	"github.com/livekit/livekit-server/pkg/routing"
+	"github.com/livekit/livekit-server/pkg/service"
+	livekitmetrics "github.com/livekit/livekit-server/pkg/telemetry/prometheus"
+	"github.com/livekit/protocol/logger"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// loopback is the only address the server is told of.
+const loopback = "127.0.0.1"
+
+// attempts is how often free ports are looked for again: between finding a
+// port free and LiveKit opening it, another program may take it.
+const attempts = 5
+
+// Config says how the server runs.
+type Config struct {
+	// Logger receives LiveKit's messages without their attributes: it logs
+	// refused tokens whole. Nil discards them.
+	Logger *slog.Logger
+}
+
+// Server is a running LiveKit.
+type Server struct {
+	// URL is where its API and signalling answer, http://127.0.0.1:PORT.
+	URL string
+	// Key and Secret are the API key pair, made at start and kept in memory.
+	Key, Secret string
+	// Media are the addresses its media comes from: what a TURN server in
+	// front of it has to let through, and no more.
+	Media netip.Prefix
+	// Port is the one UDP port all of its media uses.
+	Port int
+
+	livekit *service.LivekitServer
+	ended   chan error // receives what LiveKit's Start returned, once
+}
+
+// Start runs a LiveKit on free ports of the loopback and returns when it
+// answers.
+func Start(ctx context.Context, c Config) (*Server, error) {
+	log := c.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	logger.SetLogger(logger.LogRLogger(logr.FromSlogHandler(messagesOnly{log.Handler()})), "livekit")
+
+	var faults []error
+	for range attempts {
+		s, err := start(ctx)
+		if err == nil {
+			return s, nil
+		}
+		faults = append(faults, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, fmt.Errorf("starting the conference server: %w", errors.Join(faults...))
+}
+
+func start(ctx context.Context) (*Server, error) {
+	s := &Server{
+		Key:    "demo" + rand.Text()[:8],
+		Secret: rand.Text() + rand.Text(),
+		Media:  netip.PrefixFrom(netip.MustParseAddr(loopback), 32),
+		ended:  make(chan error, 1),
+	}
+	web, err := freePort("tcp")
+	if err != nil {
+		return nil, err
+	}
+	if s.Port, err = freePort("udp"); err != nil {
+		return nil, err
+	}
+	s.URL = "http://" + net.JoinHostPort(loopback, strconv.Itoa(web))
+	if s.livekit, err = build(s, web); err != nil {
+		return nil, err
+	}
+	go func() { s.ended <- s.livekit.Start() }()
+	if err := s.answers(ctx); err != nil {
+		s.abandon()
+		return nil, err
+	}
+	return s, nil
+}
+
+// abandon ends a server that did not come up. LiveKit's Stop does nothing
+// before its Start is through, which is a tenth of a second away at most,
+// or has returned, leaving the UDP port open.
+func (s *Server) abandon() {
+	for !s.livekit.IsRunning() {
+		select {
+		case <-s.ended:
+			s.livekit.RoomManager().Stop()
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	s.livekit.Stop(true)
+}
+
+// build makes the server without opening its web port.
+func build(s *Server, web int) (*service.LivekitServer, error) {
+	conf, err := config.NewConfig(settings(s, web), true, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading its settings: %w", err)
+	}
+	if err := conf.ValidateKeys(); err != nil {
+		return nil, fmt.Errorf("checking its key pair: %w", err)
+	}
+	node, err := routing.NewLocalNode(conf)
+	if err != nil {
+		return nil, fmt.Errorf("naming its node: %w", err)
+	}
+	if err := registerMetrics(node); err != nil {
+		return nil, fmt.Errorf("preparing its counters: %w", err)
+	}
+	srv, err := service.InitializeServer(conf, node)
+	if err != nil {
+		return nil, fmt.Errorf("putting it together: %w", err)
+	}
+	return srv, nil
+}
+
+// registerMetrics lets LiveKit register its counters in a registry nobody
+// reads: in the default one they would mix with the door's, and a second
+// server in the same test binary would panic.
+func registerMetrics(node routing.LocalNode) error {
+	mine := prometheus.DefaultRegisterer
+	prometheus.DefaultRegisterer = prometheus.NewRegistry()
+	defer func() { prometheus.DefaultRegisterer = mine }()
+	return livekitmetrics.Init(string(node.NodeID()), node.NodeType())
+}
+
+// settings is LiveKit's own configuration file.
+//
+//   - tcp_port 0, or it listens for media on every interface.
+//   - node_ip and a STUN server are named because LiveKit otherwise asks, and
+//     tells browsers to ask, public STUN servers. Nothing listens on port 9:
+//     the door puts its own relay there for each participant.
+//   - auto_create false: a room exists when the door has made it.
+func settings(s *Server, web int) string {
+	return fmt.Sprintf(`
+port: %d
+bind_addresses: [%s]
+rtc:
+  node_ip: %[2]s
+  use_external_ip: false
+  enable_loopback_candidate: true
+  interfaces: {includes: [lo]}
+  ips: {includes: [%[2]s/32]}
+  udp_port: %[3]d
+  tcp_port: 0
+  stun_servers: ["%[2]s:9"]
+room:
+  auto_create: false
+keys:
+  %[4]s: %[5]s
+logging:
+  level: warn
+  pion_level: error
+`, web, loopback, s.Port, s.Key, s.Secret)
+}
+
+// answers returns when the health page says OK.
+func (s *Server) answers(ctx context.Context) error {
+	client := &http.Client{Timeout: time.Second}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		// IsRunning alone would do, had it not been set before a stranger's
+		// program on the same port was ruled out.
+		if s.livekit.IsRunning() && healthy(ctx, client, s.URL) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for an answer: %w", ctx.Err())
+		case err := <-s.ended:
+			s.ended <- err // abandon reads it too
+			return fmt.Errorf("ended before it answered: %w", err)
+		case <-tick.C:
+		}
+	}
+}
+
+func healthy(ctx context.Context, client *http.Client, url string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
+// Done yields what the server ended with, once.
+func (s *Server) Done() <-chan error { return s.ended }
+
+// Stop puts everybody out and ends the server. It returns when the ports are
+// free again, or when ctx ends.
+func (s *Server) Stop(ctx context.Context) error {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.livekit.Stop(true)
+	}()
+	select {
+	case <-stopped:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopping the conference server: %w", ctx.Err())
+	}
+}
+
+// freePort asks the system for a port of the loopback that nobody uses now.
+func freePort(network string) (int, error) {
+	if network == "udp" {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(loopback)})
+		if err != nil {
+			return 0, fmt.Errorf("looking for a free UDP port: %w", err)
+		}
+		defer c.Close()
+		return c.LocalAddr().(*net.UDPAddr).Port, nil
+	}
+	l, err := net.Listen("tcp4", net.JoinHostPort(loopback, "0"))
+	if err != nil {
+		return 0, fmt.Errorf("looking for a free TCP port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// messagesOnly drops every attribute, for a refused token is one of them.
+type messagesOnly struct{ slog.Handler }
+
+// Handle passes the message on, alone.
+func (h messagesOnly) Handle(ctx context.Context, r slog.Record) error {
+	return h.Handler.Handle(ctx, slog.NewRecord(r.Time, r.Level, r.Message, r.PC))
+}
+
+// WithAttrs keeps nothing.
+func (h messagesOnly) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+// WithGroup keeps nothing.
+func (h messagesOnly) WithGroup(string) slog.Handler { return h }
