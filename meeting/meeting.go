@@ -76,7 +76,9 @@ type Meeting struct {
 	Settings Settings `json:"settings"`
 	// Banned are the persons who were expelled; they cannot come back
 	// through any invitation of this meeting.
-	Banned  []Key     `json:"banned,omitempty"`
+	Banned []Key `json:"banned,omitempty"`
+	// Seats are the hosts' own admissions, made without a link.
+	Seats   []Seat    `json:"seats,omitempty"`
 	Created time.Time `json:"created"`
 	// Changed is when the phase or lock last changed.
 	Changed time.Time `json:"changed"`

@@ -1,0 +1,82 @@
+package meeting
+
+import "time"
+
+// Lock shuts or opens the door to newcomers. Those admitted can come back.
+type Lock struct {
+	By Key
+	On bool
+}
+
+func (e Lock) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	if no := byHost(d, e.By); no != nil {
+		return "", "", "", no
+	}
+	if d.Meeting.Locked == e.On {
+		return "", "", "", nil
+	}
+	d.Meeting.Locked, d.Meeting.Changed = e.On, now
+	if e.On {
+		return WasLocked, "host", e.By, nil
+	}
+	return WasUnlocked, "host", e.By, nil
+}
+
+// End closes a meeting for everybody; Cancel calls it off before it began.
+type End struct {
+	By     Key
+	Cancel bool
+}
+
+func (e End) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	if no := byHost(d, e.By); no != nil {
+		return "", "", "", no
+	}
+	if d.Meeting.Phase == Ended || d.Meeting.Phase == Cancelled {
+		return "", "", "", nil
+	}
+	d.Meeting.Changed = now
+	if e.Cancel {
+		d.Meeting.Phase = Cancelled
+		return WasCancelled, "host", e.By, nil
+	}
+	d.Meeting.Phase = Ended
+	return WasEnded, "host", e.By, nil
+}
+
+// Revoke withdraws a link; with Reissue a new one takes its place.
+type Revoke struct {
+	By      Key
+	Reissue bool
+}
+
+func (e Revoke) apply(d *Docs, _ time.Time) (What, string, Key, *Refusal) {
+	if no := byHost(d, e.By); no != nil {
+		return "", "", "", no
+	}
+	if d.Invitation.ID == "" {
+		return "", "", "", Refuse(NotFound)
+	}
+	d.Invitation.Code = Code{Sent: d.Invitation.Code.Sent}
+	if e.Reissue {
+		d.Invitation.Generation++
+		d.Invitation.Revoked = false
+		return LinkReissued, "host", e.By, nil
+	}
+	if d.Invitation.Revoked {
+		return "", "", "", nil
+	}
+	d.Invitation.Revoked = true
+	return LinkRevoked, "host", e.By, nil
+}
+
+// MailTold records what became of the invitation mail.
+type MailTold struct {
+	State MailState
+	Fault string
+}
+
+func (e MailTold) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	d.Invitation.Mail = Mail{State: e.State, At: now, Fault: e.Fault}
+	return MailSent, e.Fault, "", nil
+}
