@@ -1,0 +1,7 @@
+package ca
+
+var (
+	NewRoot = newRoot
+	NewLeaf = newLeaf
+	Sign    = sign
+)
