@@ -1,0 +1,35 @@
+// The room itself: a slim bar, the participants, one's own controls.
+import { RoomAudioRenderer } from "@livekit/components-react";
+import { useState } from "react";
+import { Bar } from "./bar";
+import { Chat } from "./chat";
+import { Controls } from "./controls";
+import { Status } from "./page";
+import type { Session, View } from "./session";
+import { Stage } from "./stage";
+import { useSay } from "./words";
+
+export function Conference({ session, view }: { session: Session; view: View }) {
+  const say = useSay();
+  const [chatting, setChatting] = useState(false);
+  const open = chatting && view.settings.chat;
+  return (
+    <div className="conference">
+      <Bar session={session} view={view} />
+      <main className={open ? "floor with-chat" : "floor"}>
+        <Stage />
+        {open && <Chat session={session} view={view} close={() => setChatting(false)} />}
+      </main>
+      <div className="voice" role="status" data-notice>
+        {view.notice && <p>{say(view.notice.word, view.notice.values)}</p>}
+      </div>
+      {view.phase === "reconnecting" && (
+        <div className="veil">
+          <Status view={view} calm={say("status.reconnecting")} />
+        </div>
+      )}
+      <Controls session={session} view={view} chatting={open} chat={() => setChatting(!open)} />
+      <RoomAudioRenderer />
+    </div>
+  );
+}
