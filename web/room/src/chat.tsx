@@ -13,8 +13,11 @@ interface ChatProps {
 export function Chat({ session, view, close }: ChatProps) {
   const say = useSay();
   const title = useId();
-  const log = useRef<HTMLOListElement>(null);
-  useEffect(() => log.current?.scrollTo(0, log.current.scrollHeight), [view.messages]);
+  const log = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // Braces: scrollTo answers a promise in new browsers, which is no clean-up.
+    log.current?.scrollTo(0, log.current.scrollHeight);
+  }, [view.messages]);
   return (
     <aside className="chat" aria-labelledby={title}>
       <header>
@@ -24,11 +27,13 @@ export function Chat({ session, view, close }: ChatProps) {
         </button>
       </header>
       <p className="small">{say("chat.kept")}</p>
-      <ol ref={log} role="log" tabIndex={0} aria-labelledby={title}>
-        {view.messages.map((m) => (
-          <Line key={m.id} message={m} />
-        ))}
-      </ol>
+      <div ref={log} className="log" role="log" tabIndex={0} aria-labelledby={title}>
+        <ol>
+          {view.messages.map((m) => (
+            <Line key={m.id} message={m} />
+          ))}
+        </ol>
+      </div>
       <Write session={session} />
     </aside>
   );

@@ -19,7 +19,7 @@ export function Controls({ session, view, chatting, chat }: ControlsProps) {
   const { microphone, camera, screen } = view.settings;
   const canShare = screen && "getDisplayMedia" in (navigator.mediaDevices ?? {});
   return (
-    <footer className="controls" role="group" aria-label={say("controls.label")}>
+    <section className="controls" aria-label={say("controls.label")}>
       <Sound session={session} />
       {microphone && (
         <Toggle name="microphone" on={isMicrophoneEnabled} act={(on) => session.microphone(on)}>
@@ -41,7 +41,7 @@ export function Controls({ session, view, chatting, chat }: ControlsProps) {
         {say("controls.devices")}
       </button>
       {choosing && <Devices session={session} view={view} close={() => setChoosing(false)} />}
-    </footer>
+    </section>
   );
 }
 

@@ -46,7 +46,9 @@ export function Devices({ session, view, close }: DevicesProps) {
   const say = useSay();
   const dialog = useRef<HTMLDialogElement>(null);
   const title = useId();
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+  }, []);
   const speakers = "setSinkId" in HTMLMediaElement.prototype;
   return (
     <dialog ref={dialog} aria-labelledby={title} onClose={close}>

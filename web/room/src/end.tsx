@@ -9,6 +9,7 @@ const words: Record<string, Word> = {
   left: "end.left",
   elsewhere: "end.elsewhere",
   unsupported: "end.unsupported",
+  failed: "end.failed",
 };
 
 // Long enough for the sentence to be seen before the door's own page repeats it.
@@ -39,7 +40,7 @@ export function End({ view }: { view: View }) {
           </a>
         </p>
       )}
-      {state === "elsewhere" && (
+      {(state === "elsewhere" || state === "failed") && (
         <button type="button" className="primary" data-action="here" onClick={() => location.reload()}>
           {say("end.here")}
         </button>

@@ -1,7 +1,7 @@
 // Which of the page's four faces is shown: ready check, room, waiting in words,
 // or the end.
 import { RoomContext } from "@livekit/components-react";
-import { useEffect, useMemo, useSyncExternalStore } from "react";
+import { Component, type ReactNode, useEffect, useMemo, useSyncExternalStore } from "react";
 import { End } from "./end";
 import { Ready } from "./ready";
 import { Conference } from "./conference";
@@ -19,10 +19,35 @@ export function Page({ root, session }: { root: HTMLElement; session: Session })
   return (
     <SayContext.Provider value={say}>
       <RoomContext.Provider value={session.room}>
-        <Face session={session} view={view} />
+        <Net session={session} fallback={<End view={view} />}>
+          <Face session={session} view={view} />
+        </Net>
       </RoomContext.Provider>
     </SayContext.Provider>
   );
+}
+
+interface NetProps {
+  session: Session;
+  fallback: ReactNode;
+  children: ReactNode;
+}
+
+// A fault of this page's own ends the stay in words instead of a blank page.
+class Net extends Component<NetProps, { fallen: boolean }> {
+  state = { fallen: false };
+
+  static getDerivedStateFromError() {
+    return { fallen: true };
+  }
+
+  componentDidCatch() {
+    this.props.session.fail();
+  }
+
+  render() {
+    return this.state.fallen ? this.props.fallback : this.props.children;
+  }
 }
 
 function Face({ session, view }: { session: Session; view: View }) {

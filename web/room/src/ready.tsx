@@ -103,11 +103,6 @@ function Enter({ step, view, preview, enter }: EnterProps) {
           {say("ready.withoutCamera")}
         </button>
       )}
-      {!checked && microphone && (
-        <button type="button" data-action="join-without-both" onClick={() => enter(false, false)}>
-          {say("ready.withoutBoth")}
-        </button>
-      )}
     </>
   );
 }

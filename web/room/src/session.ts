@@ -189,6 +189,11 @@ export class Session {
     this.set({ lang });
   }
 
+  /** fail ends a stay that this page can no longer show: no camera runs unseen. */
+  fail() {
+    this.end("failed", "");
+  }
+
   // --- the door ---
 
   private async askUntilAnswered(): Promise<Pass | undefined> {

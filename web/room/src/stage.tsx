@@ -59,7 +59,9 @@ function Grid({ tracks, toggle }: { tracks: TileTrack[]; toggle?: (t: TileTrack)
   const { ref, width, height } = useSize();
   const { perPage, columns } = fit(tracks.length, width, height);
   const page = usePagination(perPage, tracks);
-  useEffect(() => ref.current?.style.setProperty("--columns", String(columns)), [ref, columns]);
+  useEffect(() => {
+    ref.current?.style.setProperty("--columns", String(columns));
+  }, [ref, columns]);
   return (
     <>
       <div className="grid" ref={ref}>
