@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"net/netip"
+	"time"
 )
 
 // Message types a client may send (RFC 8489 §5, RFC 8656 §17).
@@ -63,6 +64,8 @@ const (
 	lowestChannel   = 0x4000
 	highestChannel  = 0x4fff // RFC 8656 §12
 	comprehension   = 0x8000 // attributes below must be understood
+
+	defaultAllocation = 10 * time.Minute // RFC 8656 §3.2
 )
 
 // frame is what the pre-parser learnt of one STUN message. Its slices point
@@ -74,6 +77,7 @@ type frame struct {
 	realm     []byte
 	peer      netip.AddrPort // of the first XOR-PEER-ADDRESS
 	channel   uint16
+	seconds   uint32 // of LIFETIME
 	transport byte
 	family    byte
 	reserves  bool   // EVEN-PORT or RESERVATION-TOKEN is there
@@ -82,6 +86,14 @@ type frame struct {
 	integrity int    // where MESSAGE-INTEGRITY begins, 0 when absent
 	last      uint16 // the attribute before
 	seen      uint32 // which of the known attributes came already
+}
+
+// lifetime is what pion makes of LIFETIME.
+func (f *frame) lifetime() time.Duration {
+	if f.seen&(1<<attrLifetime) == 0 || f.seconds >= 3600 {
+		return defaultAllocation
+	}
+	return time.Duration(f.seconds) * time.Second
 }
 
 // isChannelData tells ChannelData from STUN by its first two bits
@@ -201,7 +213,10 @@ func (f *frame) takeSmall(kind uint16, v []byte) bool {
 		}
 		f.channel = binary.BigEndian.Uint16(v)
 	case attrLifetime:
-		return len(v) == 4
+		if len(v) != 4 {
+			return false
+		}
+		f.seconds = binary.BigEndian.Uint32(v)
 	case attrTransport:
 		if len(v) != 4 {
 			return false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	pion "github.com/pion/turn/v3"
@@ -23,6 +24,11 @@ const (
 	// (RFC 8656 §9 and §12).
 	permissionTime = 5 * time.Minute
 	bindingTime    = 10 * time.Minute
+
+	// endMargin is how long before pion's own timer ends an allocation we
+	// take it for ended: that timer does not wait for a request that is
+	// being handled, see guard.handling.
+	endMargin = 2 * time.Second
 )
 
 // guard stands between the network and pion. To pion it is a
@@ -45,6 +51,12 @@ type guard struct {
 	frame   frame
 	request request
 
+	// handling is held while pion handles a request. pion takes an
+	// allocation apart while its reader may be putting a permission into it,
+	// and dies of a timer that is not there yet; so a relay that is ended
+	// from outside tells pion only between two requests.
+	handling sync.Mutex
+
 	// done is called once when the reader has got its last error.
 	done func()
 }
@@ -55,6 +67,7 @@ type request struct {
 	kind     uint16
 	from     netip.AddrPort
 	addr     net.Addr
+	ends     time.Time
 	username string
 	key      []byte
 	grant    *grant
@@ -67,6 +80,7 @@ func (g *guard) ReadFrom(p []byte) (int, net.Addr, error) {
 	for {
 		if g.request.grant != nil {
 			g.request = request{}
+			g.handling.Unlock()
 		}
 		n, from, err := g.wire.read(p)
 		if err != nil {
@@ -148,8 +162,16 @@ func (g *guard) ask(p []byte, from netip.AddrPort, t *tuple) (int, net.Addr) {
 	if t != nil {
 		addr = t.addr
 	}
+	g.handling.Lock()
+	if t != g.tuples.find(from) { // ended since
+		g.handling.Unlock()
+		return 0, nil
+	}
+	if t != nil && f.kind == refreshRequest {
+		t.ends = now.Add(f.lifetime())
+	}
 	g.request = request{
-		kind: f.kind, from: from, addr: addr, username: username,
+		kind: f.kind, from: from, addr: addr, ends: now.Add(f.lifetime()), username: username,
 		key: key, grant: granted, public: public,
 	}
 	return len(p), addr
@@ -185,6 +207,9 @@ func (g *guard) refuses(granted *grant, t *tuple, now time.Time) (int, netip.Add
 	case t.grant != granted:
 		// RFC 8656 §5; pion looks at the 5-tuple only.
 		return codeWrongCredentials, netip.Addr{}
+	case f.kind != refreshRequest && t.ends.Sub(now) < endMargin:
+		// See endMargin.
+		return codeMismatch, netip.Addr{}
 	case f.kind == channelBindRequest:
 		return t.refusesBinding(f, now), netip.Addr{}
 	case f.kind == createPermissionRequest:

@@ -96,31 +96,40 @@ func certificate(tb testing.TB) *tls.Config {
 
 // caller is a TURN client that says exactly what a test wants to hear said.
 type caller struct {
-	tb     testing.TB
-	conn   net.Conn
-	r      *bufio.Reader // nil over UDP
-	cred   turn.Credentials
-	realm  string
-	nonce  string
-	keep   [][]byte // what came while waiting for an answer
-	relay  *net.UDPAddr
+	tb    testing.TB
+	conn  net.Conn
+	r     *bufio.Reader // nil over UDP
+	cred  turn.Credentials
+	realm string
+	nonce string
+	keep  [][]byte // what came while waiting for an answer
+	relay *net.UDPAddr
 }
 
 // dial connects to s over network: udp, tcp or tls.
 func dial(tb testing.TB, s *turn.Server, network string, cred turn.Credentials) *caller {
 	tb.Helper()
+	return dialFrom(tb, s, network, cred, 1)
+}
+
+// dialFrom is dial from the loopback address 127.0.0.host: what strangers
+// get is rationed by source.
+func dialFrom(tb testing.TB, s *turn.Server, network string, cred turn.Credentials, host byte) *caller {
+	tb.Helper()
 	var (
 		conn net.Conn
 		err  error
 		b    = s.Addrs()
+		ip   = net.IPv4(127, 0, 0, host)
 	)
 	switch network {
 	case "udp":
-		conn, err = net.Dial("udp", b.UDP[0].String())
+		conn, err = net.DialUDP("udp", &net.UDPAddr{IP: ip}, net.UDPAddrFromAddrPort(b.UDP[0]))
 	case "tcp":
-		conn, err = net.Dial("tcp", b.TCP[0].String())
+		conn, err = net.DialTCP("tcp", &net.TCPAddr{IP: ip}, net.TCPAddrFromAddrPort(b.TCP[0]))
 	case "tls":
-		conn, err = tls.Dial("tcp", b.TLS[0].String(), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
+		d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}}
+		conn, err = tls.DialWithDialer(d, "tcp", b.TLS[0].String(), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
 	}
 	if err != nil {
 		tb.Fatal(err)
@@ -368,5 +377,16 @@ func relayed(tb testing.TB, s *turn.Server, network, admission string) *caller {
 	if code := c.bind(0x4000, echo(tb)); code != 0 {
 		tb.Fatalf("ChannelBind over %s = %d, want success", network, code)
 	}
+	return c
+}
+
+// newPeer is a conference server's socket in the hands of the test.
+func newPeer(tb testing.TB) net.PacketConn {
+	tb.Helper()
+	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = c.Close() })
 	return c
 }

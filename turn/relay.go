@@ -45,6 +45,10 @@ func (r *relay) ReadFrom(p []byte) (int, net.Addr, error) {
 		n, from, err := r.conn.ReadFromUDPAddrPort(p)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
+				// The tuple is detached: no further request gets to pion.
+				// Let it finish the one at hand.
+				r.tuple.guard.handling.Lock()
+				r.tuple.guard.handling.Unlock() //nolint:staticcheck // waited, see guard.handling
 				return 0, nil, err
 			}
 			continue // an ICMP error of one packet
@@ -89,8 +93,8 @@ func (r *relay) WriteTo(p []byte, to net.Addr) (int, error) {
 // from our books afterwards.
 func (r *relay) Close() error {
 	r.closed.Do(func() {
-		r.err = r.conn.Close()
 		r.s.detach(r.tuple)
+		r.err = r.conn.Close()
 		r.s.log.Info("relay ended", slog.String("admission", r.tuple.grant.admission))
 	})
 	return r.err
@@ -128,7 +132,7 @@ func (o opener) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error
 	}
 	t := &tuple{
 		from: now.from, addr: now.addr, username: now.username,
-		grant: now.grant, guard: g,
+		grant: now.grant, guard: g, ends: now.ends,
 	}
 	r := &relay{s: g.s, tuple: t, conn: conn, is4: public.Is4()}
 	t.relay = r

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"time"
 )
 
 // tupleBuckets is the size of the table of one UDP socket: short chains for
@@ -24,8 +25,10 @@ type tuple struct {
 
 	next atomic.Pointer[tuple] // in the same bucket
 
-	// peers is what the client bound or asked to permit, and until when, in
-	// nanoseconds. Only the guard's reader touches it.
+	// ends is when pion's timer ends the relay, at the earliest. peers is
+	// what the client bound or asked to permit, and until when, in
+	// nanoseconds. Only the guard's reader touches them.
+	ends  time.Time
 	peers map[netip.AddrPort]int64
 }
 
