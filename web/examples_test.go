@@ -1,0 +1,256 @@
+package web_test
+
+import (
+	"time"
+
+	"vestibule/meeting"
+	"vestibule/web"
+)
+
+// example is a page as somebody meets it.
+type example struct {
+	name string
+	page web.Page
+}
+
+// examples are every page in every state that reads differently.
+func examples() []example {
+	all := guestExamples()
+	all = append(all, endExamples()...)
+	all = append(all, hostExamples()...)
+	return append(all, consoleExamples()...)
+}
+
+func frame(path string) web.Frame {
+	return web.Frame{
+		Path: path, CSRF: "csrf-of-this-reader", Attempt: "attempt-1",
+		Site: web.Site{Name: "Hôpital Saint-Jean", Contact: "05 61 00 00 00", NoticeURL: "/notice"},
+	}
+}
+
+func hostFrame(path string) web.Frame {
+	f := frame(path)
+	f.SignedIn = "Dr Hélène Martin"
+	return f
+}
+
+func times() web.Times {
+	starts := time.Date(2026, 11, 24, 13, 0, 0, 0, time.UTC)
+	return web.Times{Starts: starts, Ends: starts.Add(45 * time.Minute), Zone: "Europe/Paris"}
+}
+
+func providers() []web.Way {
+	return []web.Way{{ID: "hospital", Name: "Hôpital Saint-Jean"}, {ID: "proconnect", Name: "ProConnect"}}
+}
+
+func guestExamples() []example {
+	inv := web.Invitation{
+		Frame: frame("/i/k3y"), Link: "k3y", HostName: "Dr Hélène Martin", Title: "Consultation J. M.",
+		Times: times(), Standing: web.Ready, Providers: providers(), Mailbox: "j•••@exemple.fr", KeptDays: 365,
+	}
+	early, here, elsewhere, mailOnly, noWay := inv, inv, inv, inv, inv
+	early.Standing, early.Opens, early.Wait = web.NotYet, times().Starts.Add(-15*time.Minute), 90*time.Second
+	here.Standing, here.Admission = web.Here, "ad01"
+	elsewhere.Standing = web.Elsewhere
+	mailOnly.Providers, mailOnly.KeptDays = nil, 0
+	noWay.Providers, noWay.Mailbox, noWay.KeptDays = nil, "", 1
+
+	code := web.Code{Frame: frame("/i/k3y/code"), Link: "k3y", Mailbox: "j•••@exemple.fr", ResendIn: 27 * time.Second, ResendsLeft: 4}
+	wrong, last, spent, expired, unsent, many := code, code, code, code, code, code
+	wrong.Trouble, wrong.Left, wrong.ResendIn = web.CodeWrong, 3, 0
+	last.Trouble, last.Left, last.ResendsLeft = web.CodeWrong, 1, 1
+	spent.Trouble, expired.Trouble, unsent.Trouble, many.Trouble = web.CodeSpent, web.CodeExpired, web.CodeUnsent, web.CodeTooMany
+	spent.ResendIn, many.ResendsLeft = 0, 0
+
+	name := web.Name{
+		Frame: frame("/i/k3y/name"), Link: "k3y", HostName: "Dr Hélène Martin", Suggested: "Jeanne Moreau", Initials: "J. M.", KeptDays: 365,
+		Proof: web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Jeanne Moreau", Organisation: "Mairie de Toulouse"},
+	}
+	faulty := name
+	faulty.NameFault, faulty.ConsentFault, faulty.Suggested, faulty.Initials = true, true, "", ""
+	faulty.Proof = web.Proof{Method: meeting.Mailbox, Mailbox: "j•••@exemple.fr"}
+	return append([]example{
+		{"home", web.Home{Frame: frame("/"), Providers: providers()}},
+		{"home-signed-in", web.Home{Frame: hostFrame("/")}},
+		{"invitation", inv},
+		{"invitation-early", early},
+		{"invitation-here", here},
+		{"invitation-elsewhere", elsewhere},
+		{"invitation-mail-only", mailOnly},
+		{"invitation-no-way", noWay},
+		{"code", code},
+		{"code-wrong", wrong},
+		{"code-wrong-last", last},
+		{"code-spent", spent},
+		{"code-expired", expired},
+		{"code-unsent", unsent},
+		{"code-many", many},
+		{"name", name},
+		{"name-faulty", faulty},
+	}, waitingExamples()...)
+}
+
+func waitingExamples() []example {
+	w := web.Waiting{
+		Frame: frame("/a/ad01"), Admission: "ad01", HostName: "Dr Hélène Martin", Title: "Consultation J. M.", Times: times(),
+		Name: "J. M.", Position: 1, Waited: 20 * time.Second, State: meeting.Waiting,
+	}
+	there, admitted, asked := w, w, w
+	there.HostInside, there.Position, there.Waited = true, 3, 4*time.Minute
+	there.Message = "Je termine avec la personne précédente, cinq minutes."
+	admitted.HostInside, admitted.State, admitted.Position = true, meeting.Admitted, 0
+	asked.Asked, asked.Position, asked.Waited = true, 2, 30*time.Minute
+	return []example{
+		{"waiting", w},
+		{"waiting-there", there},
+		{"waiting-admitted", admitted},
+		{"waiting-asked", asked},
+		{"entering", web.Entering{Frame: frame("/a/ad01"), Action: "https://room.exemple.fr/-/enter", Ticket: "tick3t", Title: "Consultation J. M."}},
+	}
+}
+
+func endExamples() []example {
+	f := frame("/a/ad01")
+	all := []example{
+		{"done-left", web.Done{Frame: f, Kind: web.HasLeft, Title: "Consultation J. M.", Rejoin: "/a/ad01"}},
+		{"done-ended", web.Done{Frame: f, Kind: web.WasEnded, Title: "Consultation J. M.", Rejoin: "/a/ad01"}},
+		{"done-ended-host", web.Done{Frame: hostFrame("/m/0af1"), Kind: web.WasEnded, Title: "Consultation J. M."}},
+		{"done-expelled", web.Done{Frame: f, Kind: web.WasExpelled, Title: "Consultation J. M.", Rejoin: "/a/ad01"}},
+		{"done-refused", web.Done{Frame: f, Kind: web.WasRefused, Title: "Consultation J. M."}},
+		{"fault", web.Fault{Frame: f, Reference: "7F3K"}},
+	}
+	for r := meeting.NotFound; r <= meeting.Busy; r++ {
+		p := web.Refused{Frame: frame("/i/k3y"), Reason: r}
+		switch r {
+		case meeting.TooEarly, meeting.Over:
+			p.Times = times()
+		case meeting.SignIn, meeting.NotHost:
+			p.Providers = providers()
+		case meeting.Busy, meeting.Stale:
+			p.Back = "/i/k3y"
+		}
+		all = append(all, example{"refused-" + r.String(), p})
+	}
+	return all
+}
+
+func invitees() []web.Invitee {
+	return []web.Invitee{
+		{Invitation: "i1", Name: "J. M.", Mailbox: "jeanne.moreau@exemple.fr", State: web.IsWaiting, Link: "https://visio.exemple.fr/i/Zk3yZk3yZk3yZk3yZk3yZk3yZk3yZk3y"},
+		{Invitation: "i2", Name: "Dr Karim Benali", Mailbox: "k.benali@exemple.fr", CoHost: true, State: web.IsInside},
+		{Invitation: "i3", Name: "Infirmière de coordination", Mailbox: "coordination@exemple.fr", State: web.MailFailed},
+		{Invitation: "i4", Name: "أمينة", State: web.NotMailed, Link: "https://visio.exemple.fr/i/Qk3yQk3yQk3yQk3yQk3yQk3yQk3yQk3y"},
+		{Invitation: "i5", Name: "P. L.", Mailbox: "p.l@exemple.fr", State: web.Mailed},
+	}
+}
+
+func hostExamples() []example {
+	row := web.Row{Meeting: "0af1", Title: "Consultation J. M.", Times: times(), Phase: meeting.Open, Waiting: 2, Invitees: invitees()}
+	later, gone, off := row, row, row
+	later.Times.Starts, later.Times.Ends = row.Times.Starts.AddDate(0, 0, 2), row.Times.Starts.AddDate(0, 0, 2).Add(90*time.Minute)
+	later.Title, later.Phase, later.Waiting = "Réunion de service", meeting.Planned, 0
+	later.Invitees = []web.Invitee{{Name: "A. B.", State: web.Mailing}, {Name: "C. D.", State: web.Opened}}
+	gone.Phase, gone.Waiting, off.Phase, off.Waiting = meeting.Ended, 0, meeting.Cancelled, 0
+	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut}, {Name: "G. H.", State: web.Withdrawn}}
+	off.Invitees = nil
+
+	blank := web.NewMeeting{Frame: hostFrame("/meetings/new"), Form: web.Form{Date: "2026-11-24", Start: "14:00", Zone: "Europe/Paris"}, Zones: []string{"Europe/Paris", "Indian/Reunion"}}
+	faulty := blank
+	faulty.Form = web.Form{
+		Title: "Consultation J. M.", Date: "2025-11-24", Start: "14:00", Duration: 25, Zone: "Europe/Pari", Lang: "en",
+		Invitees: "J. M. <jeanne@exemple.fr>\nP. L. <p.l@>", CoHosts: "K. B. <k@exemple.fr>", GuestScreen: true,
+	}
+	faulty.Faults = []web.FieldFault{
+		{Field: "date", What: web.InThePast},
+		{Field: "invitees", What: web.NoAddress, Line: 2},
+		{Field: "zone", What: web.Unreadable},
+	}
+	empty := blank
+	empty.Form = web.Form{}
+	empty.Faults = []web.FieldFault{{Field: "title", What: web.Missing}}
+	many := blank
+	many.Form.Title = "Un titre vraiment trop long"
+	many.Faults = []web.FieldFault{
+		{Field: "title", What: web.TooLong},
+		{Field: "start", What: web.Missing},
+		{Field: "duration", What: web.Unreadable},
+		{Field: "invitees", What: web.TooManyLines},
+		{Field: "cohosts", What: web.Twice, Line: 1},
+	}
+	return []example{
+		{"meetings", web.Meetings{Frame: hostFrame("/meetings"), Today: []web.Row{row}, Later: []web.Row{later}, Earlier: []web.Row{gone, off}}},
+		{"meetings-none-today", web.Meetings{Frame: hostFrame("/meetings"), Later: []web.Row{later}}},
+		{"meetings-none", web.Meetings{Frame: hostFrame("/meetings")}},
+		{"new", blank},
+		{"new-faulty", faulty},
+		{"new-empty", empty},
+		{"new-many", many},
+		{"created", web.Created{Frame: hostFrame("/m/0af1/created"), Meeting: "0af1", Title: "Consultation J. M.", Times: times(), Invitees: invitees()}},
+	}
+}
+
+func cards() []web.Card {
+	return []web.Card{
+		{
+			Admission: "ad01", Invited: "J. M.", Name: "Jeanne Moreau", Waited: 3 * time.Minute, Agent: "Firefox, Android",
+			Proof: web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Jeanne Moreau", Organisation: "Mairie de Toulouse", Level: "eidas2, otp"},
+		},
+		{
+			Admission: "ad02", Invited: "P. L.", Name: "P. L.", Waited: 10 * time.Second, Agent: "Safari, iPhone",
+			Proof: web.Proof{Method: meeting.Mailbox, Mailbox: "p•••@exemple.fr"},
+		},
+		{
+			Admission: "ad03", Invited: "A. R.", Name: "Dr Hélene Martin", Waited: time.Minute, Agent: "Chrome, Windows",
+			Proof:    web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Alain Roux"},
+			Warnings: []web.Warning{web.LinkElsewhere, web.NameDiffers, web.LooksLikeYou, web.AddressDiffers},
+		},
+		{Admission: "ad04", Invited: "Salle 12", Waited: time.Minute, CoHost: true, Proof: web.Proof{Method: meeting.DialCode}, Warnings: []web.Warning{web.NotEncrypted}},
+		{Admission: "ad05", Invited: "T. V.", Name: "T. V.", Waited: time.Minute, Warnings: []web.Warning{web.NothingProved}},
+	}
+}
+
+func consoleExamples() []example {
+	at := times().Starts
+	open := web.Console{
+		Frame: hostFrame("/m/0af1"), Meeting: "0af1", Title: "Consultation J. M.", Times: times(), Phase: meeting.Open, MayEnter: true,
+		Waiting: cards(),
+		Inside: []web.Participant{
+			{Admission: "ad10", Name: "Dr Hélène Martin", Role: meeting.Host, You: true},
+			{Admission: "ad11", Name: "Dr Karim Benali", Invited: "Dr Karim Benali", Role: meeting.Host, Proof: web.Proof{Method: meeting.OIDC, Provider: "Hôpital Saint-Jean", Name: "Karim Benali"}},
+			{Admission: "ad12", Name: "Jo", Invited: "S. T.", Away: true, Proof: web.Proof{Method: meeting.Mailbox, Mailbox: "s•••@exemple.fr"}},
+		},
+		Invitees: invitees(),
+		Log: []web.Entry{
+			{At: at.Add(20 * time.Minute), Deed: web.DidExpel, Name: "X. Y.", Cuts: []web.Cut{
+				{What: web.CutConference, Took: 80 * time.Millisecond, OK: true},
+				{What: web.CutSignalling, Took: 10 * time.Millisecond, OK: true},
+				{What: web.CutRelay, Took: 12 * time.Millisecond, OK: true},
+				{What: web.CutLink, Took: 9 * time.Millisecond, OK: true},
+				{What: web.CutPhone},
+			}},
+			{At: at.Add(15 * time.Minute), Deed: web.DidAdmit, Name: "S. T.", By: "Dr Karim Benali"},
+			{At: at.Add(14 * time.Minute), Deed: web.Knocked, Name: "S. T."},
+		},
+	}
+	first, quiet, over, logs, unsure := open, open, open, open, open
+	first.Phase, first.Waiting, first.Inside, first.Log = meeting.Planned, nil, nil, nil
+	quiet.Waiting, quiet.Locked, quiet.MayEnter = nil, true, false
+	over.Phase, over.Waiting, over.Inside, over.MayEnter = meeting.Ended, nil, nil, false
+	logs.Waiting, logs.Log = cards()[:1], nil
+	for d := web.Knocked; d <= web.DidRevoke; d++ {
+		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T."}, web.Entry{At: at, Deed: d, Name: "S. T.", By: "Dr Karim Benali"})
+	}
+	unsure.Waiting = nil
+	unsure.Log = []web.Entry{{At: at, Deed: web.DidEnd}}
+	for c := web.CutConference; c <= web.CutPhone; c++ {
+		unsure.Log[0].Cuts = append(unsure.Log[0].Cuts, web.Cut{What: c}, web.Cut{What: c, OK: true, Took: time.Second})
+	}
+	return []example{
+		{"console", open},
+		{"console-first", first},
+		{"console-locked", quiet},
+		{"console-over", over},
+		{"console-log", logs},
+		{"console-cuts", unsure},
+	}
+}

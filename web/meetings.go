@@ -1,0 +1,93 @@
+package web
+
+import "vestibule/meeting"
+
+// Meetings is a host's own meetings.
+type Meetings struct {
+	Frame
+	Today   []Row
+	Later   []Row
+	Earlier []Row
+}
+
+func (Meetings) file() string { return "meetings" }
+
+// Empty reports whether there is none at all.
+func (m Meetings) Empty() bool { return len(m.Today)+len(m.Later)+len(m.Earlier) == 0 }
+
+// Row is one meeting in the list.
+type Row struct {
+	Meeting  string // its id
+	Title    string
+	Times    Times
+	Phase    meeting.Phase
+	Waiting  int
+	Invitees []Invitee
+}
+
+// Over reports whether the meeting is past.
+func (r Row) Over() bool { return r.Phase == meeting.Ended || r.Phase == meeting.Cancelled }
+
+// PhaseKey names the phase in the catalogue.
+func (r Row) PhaseKey() string { return phaseKey(r.Phase) }
+
+func phaseKey(p meeting.Phase) string {
+	return [...]string{"planned", "open", "ended", "cancelled"}[p%4]
+}
+
+// Invitee is one who was invited, and how far they have come.
+type Invitee struct {
+	Invitation string
+	Name       string
+	Mailbox    string // the address as the host wrote it; empty: none
+	CoHost     bool
+	State      InviteeState
+	// Link is the personal link, for the host to copy; empty: not shown.
+	Link string
+}
+
+// InviteeState is how far an invitee has come. The zero value: nowhere.
+type InviteeState uint8
+
+// The states of an invitee.
+const (
+	NotMailed  InviteeState = iota // no address: the host hands the link over
+	Mailing                        // the mail is on its way
+	Mailed                         // the mail server took it
+	MailFailed                     // the mail came back
+	Opened                         // the link was used
+	IsWaiting
+	IsInside
+	HasGone    // was inside and left
+	TurnedAway // refused
+	PutOut     // expelled
+	Withdrawn  // the link was revoked
+)
+
+// Key names the state in the catalogue.
+func (s InviteeState) Key() string {
+	return [...]string{
+		"unmailed", "mailing", "mailed", "failed", "opened",
+		"waiting", "inside", "left", "refused", "expelled", "revoked",
+	}[s%11]
+}
+
+// Tone is how the state is coloured: the words say it already.
+func (s InviteeState) Tone() string {
+	switch s {
+	case MailFailed, PutOut:
+		return "bad"
+	case IsWaiting, IsInside:
+		return "good"
+	default:
+		return "plain"
+	}
+}
+
+// Mailable reports whether sending the invitation (again) makes sense.
+func (i Invitee) Mailable() bool {
+	return i.Mailbox != "" && i.State != Mailing && i.State != IsInside && i.State != PutOut
+}
+
+// Revocable reports whether there is a link to withdraw.
+func (i Invitee) Revocable() bool { return i.State != Withdrawn && i.State != PutOut }
