@@ -370,7 +370,13 @@ func echo(tb testing.TB) net.Addr {
 // relayed is a caller with a relay and a channel to an echo.
 func relayed(tb testing.TB, s *turn.Server, network, admission string) *caller {
 	tb.Helper()
-	c := dial(tb, s, network, s.Issue(admission, time.Now()))
+	return relayedFrom(tb, s, network, admission, 1)
+}
+
+// relayedFrom is relayed from 127.0.0.host.
+func relayedFrom(tb testing.TB, s *turn.Server, network, admission string, host byte) *caller {
+	tb.Helper()
+	c := dialFrom(tb, s, network, s.Issue(admission, time.Now()), host)
 	if code := c.allocate(); code != 0 {
 		tb.Fatalf("Allocate over %s = %d, want success", network, code)
 	}

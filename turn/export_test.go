@@ -1,0 +1,40 @@
+package turn
+
+import "net/netip"
+
+// ParseFrame is the pre-parser of STUN, and what it says of the peer.
+func ParseFrame(b []byte) (ok bool, peer netip.AddrPort) {
+	var f frame
+	ok = f.parse(b)
+	return ok, f.peer
+}
+
+// ChannelDataOK is the pre-parser of ChannelData.
+func ChannelDataOK(b []byte) bool { return isChannelData(b) && channelData(b) }
+
+// FrameSize is how long the stream's next message is.
+func FrameSize(head []byte) (int, bool) { return frameSize(head) }
+
+// Bench runs what the guard does for one packet, without a socket.
+type Bench struct {
+	g    *guard
+	from netip.AddrPort
+	t    *tuple
+}
+
+// NewBench has one relay, of a grant that never ends.
+func NewBench(s *Server, from, peer netip.AddrPort) *Bench {
+	g := &guard{s: s, tuples: newTuples(tupleBuckets), wire: datagrams{}}
+	grant := &grant{rate: 1 << 60}
+	grant.left.Store(1 << 60)
+	grant.until.Store(1 << 62)
+	t := &tuple{from: from, addr: datagrams{}.address(from), grant: grant, guard: g, relay: &relay{s: s, is4: true}}
+	g.tuples.add(t)
+	return &Bench{g: g, from: from, t: t}
+}
+
+// Admit is the decision about one packet.
+func (b *Bench) Admit(p []byte) int {
+	n, _ := b.g.admit(p, b.from)
+	return n
+}
