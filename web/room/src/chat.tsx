@@ -1,6 +1,7 @@
 // Messages to everybody inside. They are text and only text, live on no
 // server and no device, and end with the stay.
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
+import { useFocus } from "./focus";
 import type { Message, Session, View } from "./session";
 import { useSay } from "./words";
 
@@ -13,13 +14,14 @@ interface ChatProps {
 export function Chat({ session, view, close }: ChatProps) {
   const say = useSay();
   const title = useId();
+  const aside = useFocus<HTMLElement>();
   const log = useRef<HTMLDivElement>(null);
   useEffect(() => {
     // Braces: scrollTo answers a promise in new browsers, which is no clean-up.
     log.current?.scrollTo(0, log.current.scrollHeight);
   }, [view.messages]);
   return (
-    <aside className="chat" aria-labelledby={title}>
+    <aside ref={aside} tabIndex={-1} className="chat" aria-labelledby={title}>
       <header>
         <h2 id={title}>{say("chat.title")}</h2>
         <button type="button" className="quiet" data-action="close-chat" onClick={close}>

@@ -1,5 +1,6 @@
 // What happened, in one sentence, and the way on.
 import { useEffect } from "react";
+import { useFocus } from "./focus";
 import type { View } from "./session";
 import { useSay, type Word } from "./words";
 
@@ -17,6 +18,7 @@ const pauseBeforeGoing = 1_500;
 
 export function End({ view }: { view: View }) {
   const say = useSay();
+  const main = useFocus<HTMLElement>();
   const { state, after } = view.end ?? { state: "left", after: "" };
   useEffect(() => {
     if (!after) return;
@@ -24,7 +26,7 @@ export function End({ view }: { view: View }) {
     return () => clearTimeout(timer);
   }, [state, after]);
   return (
-    <main className="sheet" data-end={state}>
+    <main ref={main} tabIndex={-1} className="sheet" data-end={state}>
       {view.title && (
         <h1>
           <bdi>{view.title}</bdi>

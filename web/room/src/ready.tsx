@@ -5,6 +5,7 @@ import { useMediaDevices } from "@livekit/components-react";
 import { createAudioAnalyser, type LocalAudioTrack, type LocalVideoTrack } from "livekit-client";
 import { useEffect, useRef, useState } from "react";
 import { DevicePicker } from "./devices";
+import { useFocus } from "./focus";
 import { Language } from "./language";
 import { close, open, type Preview } from "./media";
 import type { Session, View } from "./session";
@@ -109,14 +110,17 @@ function Enter({ step, view, preview, enter }: EnterProps) {
 
 function Checked({ view, preview }: { view: View; preview: Preview }) {
   const say = useSay();
+  const box = useFocus<HTMLDivElement>();
   return (
-    <div className="check">
+    <div ref={box} tabIndex={-1} className="check">
       {preview.troubles.length > 0 && (
-        <ul role="alert" className="troubles">
-          {preview.troubles.map((word: Word) => (
-            <li key={word}>{say(word)}</li>
-          ))}
-        </ul>
+        <div role="alert">
+          <ul className="troubles">
+            {preview.troubles.map((word: Word) => (
+              <li key={word}>{say(word)}</li>
+            ))}
+          </ul>
+        </div>
       )}
       {view.settings.camera && <Mirror track={preview.camera} />}
       {preview.camera && <Picker kind="videoinput" track={preview.camera} />}

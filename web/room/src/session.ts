@@ -27,6 +27,7 @@ export interface Message {
 }
 
 export interface Notice {
+  id: number;
   word: Word;
   values?: Record<string, string>;
 }
@@ -42,7 +43,7 @@ export interface View {
   recording: boolean;
   trouble: Trouble;
   reference: string;
-  notice?: Notice;
+  notices: Notice[];
   end?: { state: string; after: string };
   messages: Message[];
 }
@@ -60,6 +61,8 @@ const placeholder = "door";
 const chatTopic = "vestibule.chat";
 const longestMessage = 2000;
 const mostMessages = 500;
+const mostNotices = 3;
+const noticeStays = 7_000;
 
 // States of an admission in which the stay goes on. Any other is asked about.
 const insideStates = new Set(["", "admitted", "inside", "live"]);
@@ -79,7 +82,6 @@ export class Session {
   private wants = { microphone: false, camera: false };
   private entering = false;
   private doubted = false;
-  private noticeTimer = 0;
   private count = 0;
 
   constructor(private readonly passURL: string) {
@@ -94,6 +96,7 @@ export class Session {
       recording: false,
       trouble: "",
       reference: "",
+      notices: [],
       messages: [],
     };
     this.listen();
@@ -180,9 +183,9 @@ export class Session {
   }
 
   say(word: Word, values?: Record<string, string>) {
-    this.set({ notice: { word, values } });
-    clearTimeout(this.noticeTimer);
-    this.noticeTimer = window.setTimeout(() => this.set({ notice: undefined }), 7_000);
+    const id = ++this.count;
+    this.set({ notices: [...this.now.notices, { id, word, values }].slice(-mostNotices) });
+    setTimeout(() => this.set({ notices: this.now.notices.filter((n) => n.id !== id) }), noticeStays);
   }
 
   speak(lang: Lang) {
@@ -251,7 +254,7 @@ export class Session {
       if (events.readyState !== EventSource.CLOSED || this.events !== events) return;
       this.events = undefined;
       void this.doubt();
-      window.setTimeout(() => this.now.phase !== "ended" && this.follow(url), 5_000);
+      setTimeout(() => this.now.phase !== "ended" && this.follow(url), 5_000);
     });
   }
 
@@ -442,7 +445,7 @@ export class Session {
   private end(state: string, after: string) {
     this.events?.close();
     this.events = undefined;
-    this.set({ phase: "ended", trouble: "", notice: undefined, end: { state, after } });
+    this.set({ phase: "ended", trouble: "", notices: [], end: { state, after } });
     if (this.room.state !== ConnectionState.Disconnected) void this.room.disconnect(true);
   }
 

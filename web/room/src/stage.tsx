@@ -25,7 +25,7 @@ export function Stage() {
     <section className="stage" aria-label={say("stage.label")}>
       {alone && <p className="alone">{say("stage.alone")}</p>}
       {large ? (
-        <Focus large={large} others={tracks.filter((t) => t !== large)} toggle={toggle} />
+        <Focus large={large} others={tracks.filter((t) => t !== large)} toggle={toggle} label={say("stage.label")} />
       ) : (
         <Grid tracks={tracks} toggle={tracks.length > 1 ? toggle : undefined} />
       )}
@@ -37,14 +37,15 @@ interface FocusProps {
   large: TileTrack;
   others: TileTrack[];
   toggle: (t: TileTrack) => void;
+  label: string;
 }
 
-function Focus({ large, others, toggle }: FocusProps) {
+function Focus({ large, others, toggle, label }: FocusProps) {
   return (
     <div className="focus">
       <Tile track={large} large toggle={toggle} />
       {others.length > 0 && (
-        <div className="strip" tabIndex={0} role="group">
+        <div className="strip" tabIndex={0} role="group" aria-label={label}>
           {others.map((t) => (
             <Tile key={tileID(t)} track={t} toggle={toggle} />
           ))}

@@ -40,13 +40,10 @@ export function Tile({ track, large = false, toggle }: TileProps) {
       data-speaking={speaking && !screen}
       data-large={large}
     >
-      {seen ? (
-        <VideoTrack trackRef={track} className={mirrored ? "mirrored" : screen ? "whole" : undefined} />
-      ) : (
-        <span className="initials" aria-hidden="true">
-          {initials(who.name)}
-        </span>
-      )}
+      <span className="initials" aria-hidden="true">
+        {initials(who.name)}
+      </span>
+      {seen && <VideoTrack trackRef={track} className={mirrored ? "mirrored" : screen ? "whole" : undefined} />}
       <Caption track={track} label={who.label} speaking={speaking && !screen} />
       {toggle && <Enlarge name={who.name} large={large} act={() => toggle(track)} />}
     </article>
@@ -90,7 +87,7 @@ function Enlarge({ name, large, act }: { name: string; large: boolean; act: () =
       aria-label={say(large ? "tile.reduceWho" : "tile.enlargeWho", { name })}
       onClick={act}
     >
-      {say(large ? "tile.reduce" : "tile.enlarge")}
+      <span>{say(large ? "tile.reduce" : "tile.enlarge")}</span>
     </button>
   );
 }
