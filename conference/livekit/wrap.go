@@ -61,8 +61,7 @@ func (s *signal) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	var v *violation
-	if errors.As(err, &v) {
+	if v := (*violation)(nil); errors.As(err, &v) {
 		s.end(v)
 	}
 	// The browser is told why, once, and not in the middle of a frame.
@@ -85,18 +84,16 @@ func (s *signal) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	err := s.up.write(p)
-	var v *violation
-	switch {
-	case err == nil:
+	if err == nil {
 		return len(p), nil
-	case errors.As(err, &v):
-		s.end(v)
-		return len(p), nil
-	case s.ended.Load() != nil:
-		return len(p), nil
-	default:
-		return 0, err
 	}
+	if v := (*violation)(nil); errors.As(err, &v) {
+		s.end(v)
+	}
+	if s.ended.Load() != nil {
+		return len(p), nil
+	}
+	return 0, err
 }
 
 // Close ends both halves at once.
