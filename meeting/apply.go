@@ -137,6 +137,9 @@ func (k Knock) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	if d.Invitation.ID == "" && k.Role != Host {
 		return Turned, "built-in", "", Refuse(NotInvited)
 	}
+	if d.Meeting.Locked && k.Role != Host && !d.seated(k.Person.Key()) {
+		return Turned, "built-in", "", Refuse(IsLocked)
+	}
 	seat := Seat{Admission: k.ID, Person: k.Person.Key(), Device: k.Device}
 	elsewhere := false
 	if d.Invitation.ID != "" {
@@ -165,6 +168,12 @@ func (k Knock) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 		return LetIn, k.Rule, "", nil
 	}
 	return Knocked, k.Rule, "", nil
+}
+
+// seated reports whether the person came through this invitation before, on
+// another device: in a locked meeting they may wait, a newcomer may not.
+func (d *Docs) seated(k Key) bool {
+	return slices.ContainsFunc(d.Invitation.Seats, func(s Seat) bool { return s.Person == k })
 }
 
 // hard refuses what no policy may allow.
@@ -208,8 +217,31 @@ func (k Knock) again(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	if d.Meeting.Locked && k.Role != Host {
 		return Turned, "built-in", "", Refuse(IsLocked)
 	}
-	a.State, a.Decided, a.DecidedBy, a.Rule, a.Name = Admitted, now, "", "built-in: back", k.Name
+	if k.ID == "" {
+		return "", "", "", Refuse(Invalid)
+	}
+	// What was cut stays cut: who comes back gets a new admission.
+	d.reseat(a.ID, k.ID)
+	*a = Admission{
+		ID: k.ID, Invitation: a.Invitation, Person: k.Person, Name: k.Name, Role: k.Role, State: Admitted,
+		Device: k.Device, Agent: k.Agent, Elsewhere: a.Elsewhere, Knocked: now, Decided: now,
+		Rule: "built-in: back", Consented: k.Consented,
+	}
 	return LetIn, a.Rule, "", nil
+}
+
+// reseat puts a new admission in the place of an old one.
+func (d *Docs) reseat(from, to string) {
+	swap := func(seats []Seat) []Seat {
+		seats = slices.Clone(seats)
+		for i := range seats {
+			if seats[i].Admission == from {
+				seats[i].Admission = to
+			}
+		}
+		return seats
+	}
+	d.Invitation.Seats, d.Meeting.Seats = swap(d.Invitation.Seats), swap(d.Meeting.Seats)
 }
 
 // Answer is a host's decision on a waiting person. A host may also let in

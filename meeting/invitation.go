@@ -12,8 +12,10 @@ type Invitation struct {
 	// link over by other means and the invitee signs in.
 	Email string `json:"email,omitempty"`
 	// Match is the claim the invitee must carry; zero asks none.
-	Match Match  `json:"match"`
-	Role  Role   `json:"role"`
+	Match Match `json:"match"`
+	Role  Role  `json:"role"`
+	// Order is the line of the invitation on the host's list.
+	Order int    `json:"order,omitempty"`
 	Lang  string `json:"lang,omitempty"`
 	// Generation counts the links issued; only the newest works.
 	Generation uint32    `json:"generation"`

@@ -1,0 +1,162 @@
+package gateway
+
+import (
+	"bytes"
+	"iter"
+	"net/http"
+	"sync"
+
+	"vestibule/lobby"
+	"vestibule/meeting"
+	"vestibule/web"
+)
+
+// hostAction is something a host does to a meeting of theirs.
+type hostAction func(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error
+
+// hostOnly lets only a host of the meeting act, and shows the console after.
+func (s *Server) hostOnly(act hostAction) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		ses, err := s.host(r)
+		if err != nil {
+			return err
+		}
+		// The lobby asks again, in the same transaction that acts: this page
+		// may be older than the host's right.
+		return act(w, r, meeting.ID(r.PathValue("meeting")), ses.Person)
+	}
+}
+
+func consoleAgain(w http.ResponseWriter, r *http.Request, id meeting.ID, err error) error {
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/m/"+string(id), http.StatusSeeOther)
+	return nil
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	var admit bool
+	switch r.PostForm.Get("answer") {
+	case "admit":
+		admit = true
+	case "refuse":
+	default:
+		return meeting.Refuse(meeting.Invalid)
+	}
+	err := s.c.Lobby.Answer(r.Context(), id, me.Key(), r.PostForm.Get("admission"), admit, s.attempt(w, r))
+	return consoleAgain(w, r, id, err)
+}
+
+func (s *Server) admitVerified(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	_, err := s.c.Lobby.AdmitVerified(r.Context(), id, me.Key(), s.attempt(w, r))
+	return consoleAgain(w, r, id, err)
+}
+
+func (s *Server) expel(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	admission := r.PostForm.Get("admission")
+	cuts, err := s.c.Lobby.Expel(r.Context(), id, me.Key(), admission, s.attempt(w, r))
+	if err == nil {
+		s.cuts.keep(admission, cuts)
+		s.hub.poke(id)
+	}
+	return consoleAgain(w, r, id, err)
+}
+
+func (s *Server) lock(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	return consoleAgain(w, r, id, s.c.Lobby.Lock(r.Context(), id, me.Key(), true))
+}
+
+func (s *Server) unlock(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	return consoleAgain(w, r, id, s.c.Lobby.Lock(r.Context(), id, me.Key(), false))
+}
+
+func (s *Server) end(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	return consoleAgain(w, r, id, s.c.Lobby.End(r.Context(), id, me.Key(), false))
+}
+
+func (s *Server) cancel(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	return consoleAgain(w, r, id, s.c.Lobby.End(r.Context(), id, me.Key(), true))
+}
+
+// mail sends an invitation's mail again.
+func (s *Server) mail(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	err := s.c.Lobby.Remail(r.Context(), id, me.Key(), r.PostForm.Get("invitation"))
+	return consoleAgain(w, r, id, err)
+}
+
+func (s *Server) revoke(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	err := s.c.Lobby.Revoke(r.Context(), id, me.Key(), r.PostForm.Get("invitation"), false, s.attempt(w, r))
+	return consoleAgain(w, r, id, err)
+}
+
+// hostEnter takes a host into the room of their meeting, which opens it.
+func (s *Server) hostEnter(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	ses, err := s.session(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	admission, err := s.c.Lobby.HostKnock(r.Context(), id, lobby.Arrival{
+		Person: *me, Device: s.device(w, r), Name: me.Name, Agent: agent(r.UserAgent()), Consent: true,
+	}, s.attempt(w, r))
+	if err != nil {
+		return err
+	}
+	if ses.Admissions == nil {
+		ses.Admissions = map[string]meeting.ID{}
+	}
+	ses.Admissions[admission] = id
+	if err := s.keep(r.Context(), ses); err != nil {
+		return err
+	}
+	return s.step(w, r, id, admission)
+}
+
+// cutBook remembers for the console what the last expulsions cut. It holds no
+// names and forgets the oldest.
+type cutBook struct {
+	mu    sync.Mutex
+	cuts  map[string][]web.Cut // by admission; guarded by mu
+	order []string             // guarded by mu
+}
+
+// maxCuts bounds the cut book.
+const maxCuts = 256
+
+func (b *cutBook) keep(admission string, cuts []lobby.Cut) {
+	words := map[string]web.Cutting{
+		"conference": web.CutConference, "signalling": web.CutSignalling, "relay": web.CutRelay, "link": web.CutLink, "phone": web.CutPhone,
+	}
+	list := make([]web.Cut, 0, len(cuts))
+	for _, c := range cuts {
+		list = append(list, web.Cut{What: words[c.What], Took: c.Took, OK: c.Err == nil})
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cuts == nil {
+		b.cuts = map[string][]web.Cut{}
+	}
+	b.cuts[admission] = list
+	b.order = append(b.order, admission)
+	if len(b.order) > maxCuts {
+		delete(b.cuts, b.order[0])
+		b.order = b.order[1:]
+	}
+}
+
+func (b *cutBook) of(admission string) []web.Cut {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cuts[admission]
+}
+
+// slicesLines yields the lines of b without their ends.
+func slicesLines(b []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for l := range bytes.Lines(b) {
+			if !yield(bytes.TrimRight(l, "\r\n")) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"vestibule/auth"
+	"vestibule/lobby"
+	"vestibule/meeting"
+	"vestibule/store"
+	"vestibule/web"
+)
+
+func notFound(http.ResponseWriter, *http.Request) error { return meeting.Refuse(meeting.NotFound) }
+
+// status of each refusal. What must not be told apart has one status.
+func status(r meeting.Reason) int {
+	switch r {
+	case meeting.NotFound, meeting.Revoked:
+		return http.StatusNotFound
+	case meeting.Over, meeting.CalledOff:
+		return http.StatusGone
+	case meeting.SignIn:
+		return http.StatusUnauthorized
+	case meeting.TooMany:
+		return http.StatusTooManyRequests
+	case meeting.Busy:
+		return http.StatusServiceUnavailable
+	case meeting.Invalid, meeting.WrongCode, meeting.CodeExpired, meeting.CodeSpent, meeting.NoConsent:
+		return http.StatusUnprocessableEntity
+	case meeting.Stale, meeting.TicketSpent, meeting.HostAway:
+		return http.StatusConflict
+	case meeting.TooEarly:
+		return http.StatusTooEarly
+	default:
+		return http.StatusForbidden
+	}
+}
+
+// fail answers a refusal or a fault; the only place that does.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var no *meeting.Refusal
+	var down *auth.Unavailable
+	switch {
+	case errors.As(err, &foreign{}):
+		s.log.InfoContext(r.Context(), "foreign request refused", slog.String("path", route(r)))
+		http.Error(w, "This request did not come from this site.", http.StatusForbidden)
+		return
+	case errors.Is(err, store.ErrUnavailable):
+		s.log.ErrorContext(r.Context(), "store unavailable", slog.String("path", route(r)), slog.Any("error", err))
+		no = meeting.Refuse(meeting.Busy)
+	case errors.As(err, &down), lobby.IsMailFault(err):
+		s.log.WarnContext(r.Context(), "service unavailable", slog.String("path", route(r)), slog.Any("error", err))
+		no = meeting.Refuse(meeting.Busy)
+	case errors.As(err, &no):
+		s.log.InfoContext(r.Context(), "refused", slog.String("path", route(r)), slog.String("reason", no.Reason.String()))
+	}
+	if no != nil {
+		s.refuse(w, r, no)
+		return
+	}
+	ref := rand.Text()[:6]
+	s.log.ErrorContext(r.Context(), "fault", slog.String("path", route(r)), slog.String("reference", ref), slog.Any("error", err))
+	if s.inRoom(r) {
+		answerJSON(w, http.StatusInternalServerError, map[string]string{"reference": ref})
+		return
+	}
+	s.write(w, r, http.StatusInternalServerError, web.Fault{Frame: s.frame(w, r), Reference: ref})
+}
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *meeting.Refusal) {
+	if no.Reason == meeting.Busy {
+		w.Header().Set("Retry-After", "5")
+	}
+	if s.inRoom(r) {
+		s.refuseInRoom(w, r, no)
+		return
+	}
+	p := web.Refused{Frame: s.frame(w, r), Reason: no.Reason}
+	if p.SignIn() {
+		p.Providers = s.ways()
+	}
+	s.write(w, r, status(no.Reason), p)
+}
+
+func (s *Server) write(w http.ResponseWriter, r *http.Request, code int, p web.Page) {
+	if err := s.c.Pages.Write(w, r, code, p); err != nil {
+		s.log.ErrorContext(r.Context(), "page not written", slog.String("path", route(r)), slog.Any("error", err))
+		http.Error(w, "Something went wrong on our side.", http.StatusInternalServerError)
+	}
+}
+
+// page writes a page that went well.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, p web.Page) error {
+	s.write(w, r, http.StatusOK, p)
+	return nil
+}
+
+// frame is what every page shares.
+func (s *Server) frame(w http.ResponseWriter, r *http.Request) web.Frame {
+	f := web.Frame{CSRF: s.csrf(w, r), Attempt: rand.Text(), Site: s.c.Site, Lang: s.c.Pages.Lang(r)}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		f.Path = "/"
+	}
+	return f
+}
+
+// route is the path without what identifies anybody: the pattern that matched.
+func route(r *http.Request) string {
+	if r.Pattern != "" {
+		return r.Pattern
+	}
+	p, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if p == "rtc" || p == "-" {
+		return "/" + p
+	}
+	return "unknown"
+}
+
+func (s *Server) inRoom(r *http.Request) bool { return strings.EqualFold(r.Host, s.room.Host) }
+
+func answerJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v) // the reader has gone; nobody is left to tell
+}
+
+func (s *Server) ways() []web.Way {
+	if s.c.OIDC == nil {
+		return nil
+	}
+	var ways []web.Way
+	for _, p := range s.c.OIDC.Providers() {
+		ways = append(ways, web.Way{ID: p.ID, Name: p.Name})
+	}
+	return ways
+}

@@ -1,0 +1,230 @@
+// Package gateway is the door itself: it shows guests and hosts their pages on
+// one address, and on another lets those who were admitted through to the
+// conference server.
+//
+// It refuses every path it does not know, every change that did not come from
+// its own pages, and every step into the room without a live admission.
+package gateway
+
+import (
+	"context"
+	"crypto/cipher"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"vestibule/auth"
+	"vestibule/conference"
+	"vestibule/lobby"
+	"vestibule/turn"
+	"vestibule/web"
+)
+
+// Shelf keeps sessions. Take MUST hand a value out once.
+type Shelf interface {
+	Put(ctx context.Context, kind, key string, value []byte, ttl time.Duration) error
+	Get(ctx context.Context, kind, key string) ([]byte, error)
+	Delete(ctx context.Context, kind, key string) error
+	Count(ctx context.Context, kind, key string, limit int, window time.Duration) (bool, error)
+}
+
+// Relay gives each admitted person their own way through TURN. Issue MUST
+// extend what it issued before for the same admission.
+type Relay interface {
+	Issue(admission string, now time.Time) turn.Credentials
+}
+
+// Config says what the door opens onto.
+type Config struct {
+	// Door and Room are the two origins, "https://host[:port]", different.
+	Door, Room string
+	Lobby      *lobby.Lobby
+	OIDC       *auth.OIDC // nil: only one-time codes
+	Pages      *web.Pages
+	Shelf      Shelf
+	Backend    conference.Backend
+	Relay      Relay
+	// Secret keys cookies and form tokens; at least 32 bytes.
+	Secret []byte
+	Site   web.Site
+	// SignInOrigins are the origins that a sign-in or sign-out form leads on
+	// to; a browser follows a form's redirect nowhere else (CSP form-action).
+	SignInOrigins []string
+	// KeptDays is told to guests: how long who came and when is kept.
+	KeptDays int
+	// Zone is the time zone offered for new meetings. Default Europe/Paris.
+	Zone string
+	// SessionIdle and SessionLife bound a sign-in. Defaults 2h and 12h.
+	SessionIdle, SessionLife time.Duration
+	Logger                   *slog.Logger
+}
+
+// Server answers both origins. It is safe for concurrent use.
+type Server struct {
+	c        Config
+	log      *slog.Logger
+	door     *url.URL
+	room     *url.URL
+	seal     cipher.AEAD // for the sign-in cookie
+	registry *registry
+	hub      *hub
+	cuts     cutBook
+	proxy    http.Handler
+	doors    http.Handler
+	rooms    http.Handler
+}
+
+// New returns the door, or every fault of the configuration.
+func New(c Config) (*Server, error) {
+	var faults []error
+	fault := func(bad bool, what string) {
+		if bad {
+			faults = append(faults, errors.New("gateway: "+what))
+		}
+	}
+	door, err := origin(c.Door)
+	fault(err != nil, "Door must be an https origin without a path")
+	room, err := origin(c.Room)
+	fault(err != nil, "Room must be an https origin without a path")
+	fault(c.Door == c.Room, "Door and Room must be different origins: a script in the conference server's page must not act as a host")
+	fault(c.Lobby == nil, "Lobby is missing")
+	fault(c.Pages == nil, "Pages is missing")
+	fault(c.Shelf == nil, "Shelf is missing")
+	fault(c.Backend == nil, "Backend is missing")
+	fault(c.Relay == nil, "Relay is missing")
+	fault(len(c.Secret) < 32, "Secret needs at least 32 bytes")
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	if c.SessionIdle == 0 {
+		c.SessionIdle = 2 * time.Hour
+	}
+	if c.SessionLife == 0 {
+		c.SessionLife = 12 * time.Hour
+	}
+	s := &Server{c: c, log: c.Logger, door: door, room: room, registry: newRegistry()}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.seal = newSeal(c.Secret)
+	s.hub = newHub(c.Lobby, s.log)
+	s.proxy = s.newProxy()
+	s.doors = s.doorRoutes()
+	s.rooms = s.roomRoutes()
+	return s, nil
+}
+
+func origin(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, errors.New("no origin")
+	}
+	if u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, errors.New("no origin")
+	}
+	return u, nil
+}
+
+// ServeHTTP answers for the two origins and nobody else (421, RFC 9110
+// §15.5.20): a foreign Host is DNS rebinding or a wrong certificate (T31).
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case strings.EqualFold(r.Host, s.door.Host):
+		secure(w.Header(), s.doorPolicy())
+		s.doors.ServeHTTP(w, r)
+	case strings.EqualFold(r.Host, s.room.Host):
+		secure(w.Header(), s.roomPolicy())
+		s.rooms.ServeHTTP(w, r)
+	default:
+		http.Error(w, "This address is not served here.", http.StatusMisdirectedRequest)
+	}
+}
+
+// Cut ends every live connection of an admission on this node. It implements
+// lobby.Cutter.
+func (s *Server) Cut(ctx context.Context, admission string) error {
+	return s.registry.cut(ctx, admission)
+}
+
+// Drain tells everybody who waits and ends every long connection, so that a
+// shutdown need not wait for them: http.Server.Shutdown knows nothing of
+// hijacked ones.
+func (s *Server) Drain() {
+	s.hub.close()
+	s.registry.close()
+}
+
+// Run renews what live connections need until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	<-ctx.Done()
+	s.Drain()
+	return nil
+}
+
+// handler is a page: it answers, or returns a refusal or a fault.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// do maps what a handler returns to a page, once.
+func (s *Server) do(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// change is do for requests that change something: they must come from the
+// door's own pages.
+func (s *Server) change(h handler) http.Handler {
+	return s.do(func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.own(w, r); err != nil {
+			return err
+		}
+		return h(w, r)
+	})
+}
+
+func (s *Server) doorRoutes() http.Handler {
+	m := http.NewServeMux()
+	m.Handle("GET /static/", http.StripPrefix("/static/", s.c.Pages.Static()))
+	m.Handle("GET /{$}", s.do(s.home))
+	m.Handle("POST /signin", s.change(s.signIn))
+	m.Handle("POST /signout", s.change(s.signOut))
+	m.Handle("GET /oidc/callback/{provider}", s.do(s.callback))
+
+	m.Handle("GET /i/{link}", s.do(s.invitation))
+	m.Handle("POST /i/{link}/signin", s.change(s.guestSignIn))
+	m.Handle("GET /i/{link}/code", s.do(s.codePage))
+	m.Handle("POST /i/{link}/code", s.change(s.sendCode))
+	m.Handle("POST /i/{link}/verify", s.change(s.verify))
+	m.Handle("GET /i/{link}/name", s.do(s.namePage))
+	m.Handle("POST /i/{link}/knock", s.change(s.knock))
+
+	m.Handle("GET /a/{admission}", s.do(s.waiting))
+	m.Handle("GET /a/{admission}/events", s.do(s.waitingEvents))
+	m.Handle("POST /a/{admission}/leave", s.change(s.leave))
+	m.Handle("POST /a/{admission}/stay", s.change(s.stay))
+	m.Handle("POST /a/{admission}/enter", s.change(s.enter))
+
+	m.Handle("GET /meetings", s.do(s.meetings))
+	m.Handle("GET /meetings/new", s.do(s.newMeeting))
+	m.Handle("POST /meetings", s.change(s.createMeeting))
+	m.Handle("GET /m/{meeting}/created", s.do(s.created))
+	m.Handle("GET /m/{meeting}", s.do(s.console))
+	m.Handle("GET /m/{meeting}/events", s.do(s.consoleEvents))
+	m.Handle("POST /m/{meeting}/answer", s.change(s.hostOnly(s.answer)))
+	m.Handle("POST /m/{meeting}/admit-verified", s.change(s.hostOnly(s.admitVerified)))
+	m.Handle("POST /m/{meeting}/expel", s.change(s.hostOnly(s.expel)))
+	m.Handle("POST /m/{meeting}/lock", s.change(s.hostOnly(s.lock)))
+	m.Handle("POST /m/{meeting}/unlock", s.change(s.hostOnly(s.unlock)))
+	m.Handle("POST /m/{meeting}/end", s.change(s.hostOnly(s.end)))
+	m.Handle("POST /m/{meeting}/cancel", s.change(s.hostOnly(s.cancel)))
+	m.Handle("POST /m/{meeting}/enter", s.change(s.hostOnly(s.hostEnter)))
+	m.Handle("POST /m/{meeting}/mail", s.change(s.hostOnly(s.mail)))
+	m.Handle("POST /m/{meeting}/revoke", s.change(s.hostOnly(s.revoke)))
+	m.Handle("/", s.do(notFound))
+	return m
+}

@@ -1,0 +1,248 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"vestibule/lobby"
+	"vestibule/meeting"
+	"vestibule/web"
+)
+
+func times(m *meeting.Meeting) web.Times {
+	return web.Times{Starts: m.Starts, Ends: m.Ends, Zone: m.Zone}
+}
+
+// look reads a link's view; nil refusal means the door is open for it.
+func (s *Server) look(r *http.Request) (lobby.View, *meeting.Refusal, error) {
+	v, err := s.c.Lobby.Look(r.Context(), r.PathValue("link"))
+	var no *meeting.Refusal
+	if errors.As(err, &no) && v.Meeting.ID != "" {
+		return v, no, nil
+	}
+	return v, nil, err
+}
+
+// invitation shows where a link leads. It changes nothing, whoever looks.
+func (s *Server) invitation(w http.ResponseWriter, r *http.Request) error {
+	v, no, err := s.look(r)
+	if err != nil {
+		return err
+	}
+	ses, err := s.session(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	link := r.PathValue("link")
+	p := web.Invitation{
+		Frame: s.frame(w, r), Link: link, HostName: v.Meeting.Owner.Name, Title: v.Meeting.Title,
+		Times: times(&v.Meeting), Standing: web.Ready, KeptDays: s.c.KeptDays, Providers: s.ways(),
+	}
+	if v.Invitation.Role != meeting.Host {
+		p.Mailbox = web.MaskMailbox(v.Invitation.Email)
+	}
+	if a := s.mine(ses, &v); a != "" {
+		p.Standing, p.Admission = web.Here, a
+	} else if v.Invitation.Bound != "" {
+		p.Standing = web.Elsewhere
+	}
+	switch {
+	case no == nil:
+	case p.Standing == web.Here: // their own page says how it ended
+	case no.Reason == meeting.TooEarly:
+		p.Standing, p.Opens = web.NotYet, v.Meeting.Starts.Add(-v.Meeting.Settings.Early)
+		p.Wait = time.Until(p.Opens)
+	default:
+		s.write(w, r, status(no.Reason), web.Refused{Frame: s.frame(w, r), Reason: no.Reason, Times: times(&v.Meeting)})
+		return nil
+	}
+	return s.page(w, r, p)
+}
+
+// mine answers the admission that this browser made through the invitation.
+func (s *Server) mine(ses *session, v *lobby.View) string {
+	for _, seat := range v.Invitation.Seats {
+		if ses.Admissions[seat.Admission] == v.Meeting.ID {
+			return seat.Admission
+		}
+	}
+	return ""
+}
+
+func (s *Server) codePage(w http.ResponseWriter, r *http.Request) error {
+	return s.code(w, r, http.StatusOK, web.CodeFresh, 0)
+}
+
+func (s *Server) code(w http.ResponseWriter, r *http.Request, code int, trouble web.CodeTrouble, left int) error {
+	v, no, err := s.look(r)
+	if err != nil {
+		return err
+	}
+	if no != nil {
+		return no
+	}
+	now := time.Now()
+	p := web.Code{
+		Frame: s.frame(w, r), Link: r.PathValue("link"), Mailbox: web.MaskMailbox(v.Invitation.Email),
+		Trouble: trouble, Left: left, ResendsLeft: v.Invitation.CodesLeft(now),
+	}
+	p.Path = "/i/" + p.Link + "/code"
+	if n := len(v.Invitation.Code.Sent); n > 0 {
+		p.ResendIn = max(0, meeting.CodeResend-now.Sub(v.Invitation.Code.Sent[n-1]))
+	}
+	s.write(w, r, code, p)
+	return nil
+}
+
+// sendCode mails a code. A mail that cannot leave is told, not hidden: the
+// guest would wait for it.
+func (s *Server) sendCode(w http.ResponseWriter, r *http.Request) error {
+	link := r.PathValue("link")
+	err := s.c.Lobby.SendCode(r.Context(), link, s.attempt(w, r))
+	var no *meeting.Refusal
+	switch {
+	case lobby.IsMailFault(err):
+		return s.code(w, r, http.StatusServiceUnavailable, web.CodeUnsent, 0)
+	case errors.As(err, &no) && no.Reason == meeting.TooMany && no.Left > 0:
+		// Asked again within seconds: the code is on its way.
+	case errors.As(err, &no) && no.Reason == meeting.TooMany:
+		return s.code(w, r, http.StatusTooManyRequests, web.CodeTooMany, 0)
+	case err != nil:
+		return err
+	}
+	http.Redirect(w, r, "/i/"+link+"/code", http.StatusSeeOther)
+	return nil
+}
+
+func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
+	link := r.PathValue("link")
+	person, err := s.c.Lobby.CheckCode(r.Context(), link, r.PostForm.Get("code"), s.attempt(w, r))
+	var no *meeting.Refusal
+	if errors.As(err, &no) {
+		switch no.Reason {
+		case meeting.WrongCode, meeting.Invalid:
+			return s.code(w, r, http.StatusUnprocessableEntity, web.CodeWrong, no.Left)
+		case meeting.CodeSpent:
+			return s.code(w, r, http.StatusUnprocessableEntity, web.CodeSpent, 0)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	ses, err := s.session(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	v, _, err := s.look(r)
+	if err != nil {
+		return err
+	}
+	s.proved(ses, v.Invitation.ID, person)
+	if err := s.rise(r.Context(), w, ses); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/i/"+link+"/name", http.StatusSeeOther)
+	return nil
+}
+
+// prover answers who was proved for the link in this browser.
+func (s *Server) prover(r *http.Request) (ses *session, v lobby.View, p meeting.Person, err error) {
+	v, no, err := s.look(r)
+	if err != nil {
+		return nil, v, p, err
+	}
+	if no != nil {
+		return nil, v, p, no
+	}
+	ses, err = s.session(r.Context(), r)
+	if err != nil {
+		return nil, v, p, err
+	}
+	p, ok := ses.Proofs[v.Invitation.ID]
+	if !ok {
+		return ses, v, p, meeting.Refuse(meeting.Unverified)
+	}
+	return ses, v, p, nil
+}
+
+func (s *Server) namePage(w http.ResponseWriter, r *http.Request) error {
+	_, v, p, err := s.prover(r)
+	if err != nil {
+		return s.back(w, r, err)
+	}
+	return s.page(w, r, s.namePageOf(w, r, &v, &p))
+}
+
+// back sends who has proved nothing yet to the invitation's first page.
+func (s *Server) back(w http.ResponseWriter, r *http.Request, err error) error {
+	var no *meeting.Refusal
+	if errors.As(err, &no) && no.Reason == meeting.Unverified {
+		http.Redirect(w, r, "/i/"+r.PathValue("link"), http.StatusSeeOther)
+		return nil
+	}
+	return err
+}
+
+func (s *Server) namePageOf(w http.ResponseWriter, r *http.Request, v *lobby.View, p *meeting.Person) web.Name {
+	suggested := p.Name
+	if suggested == "" {
+		suggested = v.Invitation.Name
+	}
+	return web.Name{
+		Frame: s.frame(w, r), Link: r.PathValue("link"), HostName: v.Meeting.Owner.Name, Proof: web.ProofOf(*p),
+		Suggested: suggested, Initials: initials(suggested), KeptDays: s.c.KeptDays,
+	}
+}
+
+// initials answers "C. M." for "Claire Martin", or nothing where that would
+// hide nothing.
+func initials(name string) string {
+	var b strings.Builder
+	n := 0
+	for f := range strings.FieldsSeq(name) {
+		r := []rune(f)
+		if n > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(strings.ToUpper(string(r[0])) + ".")
+		n++
+	}
+	if n < 2 {
+		return ""
+	}
+	return b.String()
+}
+
+// knock brings the person to the waiting room.
+func (s *Server) knock(w http.ResponseWriter, r *http.Request) error {
+	ses, v, p, err := s.prover(r)
+	if err != nil {
+		return s.back(w, r, err)
+	}
+	name := lobby.CleanText(r.PostForm.Get("name"), lobby.MaxName)
+	consent := r.PostForm.Get("consent") != ""
+	if name == "" || !consent {
+		page := s.namePageOf(w, r, &v, &p)
+		page.Suggested, page.NameFault, page.ConsentFault = name, name == "", !consent
+		page.Path = "/i/" + page.Link + "/name"
+		s.write(w, r, http.StatusUnprocessableEntity, page)
+		return nil
+	}
+	id, admission, err := s.c.Lobby.Knock(r.Context(), r.PathValue("link"), lobby.Arrival{
+		Person: p, Device: s.device(w, r), Name: name, Agent: agent(r.UserAgent()), Consent: true,
+	}, s.attempt(w, r))
+	if err != nil {
+		return err
+	}
+	if ses.Admissions == nil {
+		ses.Admissions = map[string]meeting.ID{}
+	}
+	ses.Admissions[admission] = id
+	if err := s.keep(r.Context(), ses); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/a/"+admission, http.StatusSeeOther)
+	return nil
+}

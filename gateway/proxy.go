@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"time"
+
+	"vestibule/conference"
+	"vestibule/lobby"
+	"vestibule/meeting"
+)
+
+// carried is what a request to the conference server brings along on the
+// inside.
+type carried struct {
+	grants conference.Grants
+	relay  func() conference.Relay
+	kind   conference.Kind
+	fault  error // of Prepare
+	wrap   *once
+}
+
+type carriedKey struct{}
+
+// forward lets an admitted person's request through to the conference server,
+// if the backend knows the path.
+func (s *Server) forward(w http.ResponseWriter, r seated) error {
+	upgrade := r.Header.Get("Upgrade") != ""
+	if upgrade && !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		return meeting.Refuse(meeting.Invalid)
+	}
+	kind := s.c.Backend.Allow(r.Method, r.URL.EscapedPath(), upgrade)
+	if kind == conference.Refuse {
+		return meeting.Refuse(meeting.NotFound)
+	}
+	c := &carried{grants: grants(r.seat.Admission, &r.info), kind: kind, relay: s.relayOf(r.seat.Admission)}
+	if kind != conference.Signal {
+		s.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), carriedKey{}, c)))
+		return nil
+	}
+	// A web socket is not bound by CORS: only the Origin tells who opened it
+	// (T24).
+	if r.Header.Get("Origin") != s.c.Room {
+		return foreign{}
+	}
+	return s.signal(w, r, c)
+}
+
+// signal carries one web socket for as long as its person may be inside.
+func (s *Server) signal(w http.ResponseWriter, r seated, c *carried) error {
+	if err := s.c.Backend.Open(r.Context(), r.info.Room); err != nil {
+		s.log.ErrorContext(r.Context(), "conference server unavailable", slog.String("meeting", string(r.seat.Meeting)), slog.Any("error", err))
+		return meeting.Refuse(meeting.Busy)
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	c.wrap = &once{}
+	done, ok := s.registry.add(r.seat.Admission, func() { cancel(); c.wrap.close() })
+	if !ok {
+		return meeting.Refuse(meeting.Busy)
+	}
+	defer done()
+	// Registered first, asked again after: an expulsion in between finds
+	// either the channel or the refusal.
+	if _, err := r.seat.May(); err != nil {
+		return err
+	}
+	release := r.seat.Hold()
+	s.hub.poke(r.seat.Meeting)
+	defer func() {
+		release()
+		s.hub.poke(r.seat.Meeting)
+	}()
+	stop := s.attend(ctx, r.seat, func() { cancel(); c.wrap.close() })
+	defer stop()
+	ctx = context.WithValue(ctx, carriedKey{}, c)
+	s.proxy.ServeHTTP(w, r.WithContext(ctx))
+	return nil
+}
+
+// attend extends the relay credentials of somebody inside, and ends their
+// connection when the seat is over, until stop.
+func (s *Server) attend(ctx context.Context, seat *lobby.Seat, end func()) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	life := time.Until(s.c.Relay.Issue(seat.Admission, time.Now()).Expires)
+	wg.Go(func() {
+		tick := time.NewTicker(max(life/3, time.Second))
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-seat.Over():
+				end()
+				return
+			case now := <-tick.C:
+				s.c.Relay.Issue(seat.Admission, now)
+			}
+		}
+	})
+	return func() { cancel(); wg.Wait() }
+}
+
+func (s *Server) relayOf(admission string) func() conference.Relay {
+	return func() conference.Relay {
+		c := s.c.Relay.Issue(admission, time.Now())
+		return conference.Relay{URLs: c.URLs, Username: c.Username, Credential: c.Password}
+	}
+}
+
+func grants(admission string, i *lobby.Info) conference.Grants {
+	may := settingsOf(i)
+	return conference.Grants{
+		Admission: admission, Room: i.Room, Name: i.Name, Host: i.Role == meeting.Host,
+		Microphone: may.Microphone, Camera: may.Camera, Screen: may.Screen, Chat: may.Chat,
+	}
+}
+
+// newProxy is the reverse proxy behind every check. It uses Rewrite, not
+// Director: with Director a client could delete what was set by naming it in
+// Connection.
+func (s *Server) newProxy() http.Handler {
+	up := s.c.Backend.Upstream()
+	return &httputil.ReverseProxy{
+		Transport:     s.c.Backend.Transport(),
+		FlushInterval: -1,
+		ErrorLog:      slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(up)
+			strip(p.Out.Header)
+			p.SetXForwarded()
+			c := carriedOf(p.In.Context())
+			if c.fault = s.c.Backend.Prepare(p.Out, c.grants); c.fault != nil {
+				// Nothing unprepared may leave: an empty URL fails the trip.
+				p.Out.URL.Host, p.Out.URL.Scheme = "", ""
+			}
+		},
+		ModifyResponse: s.modify,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if c := carriedOf(r.Context()); c.fault != nil {
+				err = c.fault
+			}
+			var no *meeting.Refusal
+			if errors.As(err, &no) {
+				s.refuse(w, r, no)
+				return
+			}
+			if r.Context().Err() == nil {
+				s.log.ErrorContext(r.Context(), "conference server unavailable", slog.String("error", "round trip failed"))
+			}
+			s.refuse(w, r, meeting.Refuse(meeting.Busy))
+		},
+	}
+}
+
+func carriedOf(ctx context.Context) *carried {
+	c, ok := ctx.Value(carriedKey{}).(*carried)
+	if !ok {
+		return &carried{fault: errors.New("request without an admission")}
+	}
+	return c
+}
+
+// strip takes away what only the door may say about a client, in every spelling
+// a server may read as the same name (T26), and the door's own cookies.
+func strip(h http.Header) {
+	for name := range h {
+		n := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+		if n == "forwarded" || n == "cookie" || strings.HasPrefix(n, "x-forwarded") || strings.HasPrefix(n, "x-remote") ||
+			strings.HasPrefix(n, "x-real") || strings.HasPrefix(n, "x-original") || strings.HasPrefix(n, "x-client") ||
+			n == "cf-connecting-ip" || n == "true-client-ip" || n == "x-auth-request-user" || n == "remote-user" {
+			delete(h, name)
+		}
+	}
+}
+
+// modify looks at every answer of the conference server before the browser does.
+func (s *Server) modify(res *http.Response) error {
+	c := carriedOf(res.Request.Context())
+	res.Header.Del("Set-Cookie")
+	res.Header.Del("Server")
+	// The backend allows every origin; the door's own table stands.
+	for name := range res.Header {
+		if strings.HasPrefix(name, "Access-Control-") {
+			res.Header.Del(name)
+		}
+	}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		s.c.Backend.Scrub(res)
+		return nil
+	}
+	body, ok := res.Body.(io.ReadWriteCloser)
+	if !ok || c.kind != conference.Signal || c.wrap == nil {
+		return errors.New("unexpected upgrade")
+	}
+	res.Body = c.wrap.set(s.c.Backend.Wrap(body, c.grants, c.relay, res))
+	return nil
+}
+
+// once is the connection behind a web socket, closed once by whoever is first.
+type once struct {
+	mu     sync.Mutex
+	rwc    io.ReadWriteCloser // guarded by mu
+	closed bool               // guarded by mu
+}
+
+func (o *once) set(c io.ReadWriteCloser) io.ReadWriteCloser {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.rwc = c
+	if o.closed {
+		_ = c.Close() // cut while the upgrade was under way
+	}
+	return c
+}
+
+func (o *once) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	if o.rwc != nil {
+		_ = o.rwc.Close() // what is left of it ends with the request
+	}
+}

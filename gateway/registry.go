@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// registry knows every live connection of each admission, so that one call ends
+// them all.
+type registry struct {
+	mu     sync.Mutex
+	live   map[string]map[*channel]struct{} // by admission; guarded by mu
+	closed bool                             // guarded by mu
+}
+
+// channel is one live connection. end must be quick; gone closes when nothing
+// of it is left.
+type channel struct {
+	end  func()
+	gone chan struct{}
+}
+
+func newRegistry() *registry {
+	return &registry{live: map[string]map[*channel]struct{}{}}
+}
+
+// add registers a connection. done must be called when it has ended.
+func (g *registry) add(admission string, end func()) (done func(), ok bool) {
+	c := &channel{end: end, gone: make(chan struct{})}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, false
+	}
+	if g.live[admission] == nil {
+		g.live[admission] = map[*channel]struct{}{}
+	}
+	g.live[admission][c] = struct{}{}
+	return func() {
+		g.mu.Lock()
+		delete(g.live[admission], c)
+		if len(g.live[admission]) == 0 {
+			delete(g.live, admission)
+		}
+		g.mu.Unlock()
+		close(c.gone)
+	}, true
+}
+
+// cut ends every connection of an admission and waits until they are gone.
+func (g *registry) cut(ctx context.Context, admission string) error {
+	g.mu.Lock()
+	var open []*channel
+	for c := range g.live[admission] {
+		open = append(open, c)
+	}
+	g.mu.Unlock()
+	for _, c := range open {
+		c.end()
+	}
+	for _, c := range open {
+		select {
+		case <-c.gone:
+		case <-ctx.Done():
+			return fmt.Errorf("cutting connections: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+// close ends every connection and takes no more.
+func (g *registry) close() {
+	g.mu.Lock()
+	g.closed = true
+	var open []*channel
+	for _, cs := range g.live {
+		for c := range cs {
+			open = append(open, c)
+		}
+	}
+	g.mu.Unlock()
+	for _, c := range open {
+		c.end()
+	}
+}
+
+// Connections answers how many live connections into rooms there are.
+func (s *Server) Connections() int {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	n := 0
+	for _, cs := range s.registry.live {
+		n += len(cs)
+	}
+	return n
+}
+
+// Streams answers how many pages wait for news.
+func (s *Server) Streams() int {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	n := 0
+	for _, w := range s.hub.rows {
+		w.mu.Lock()
+		n += len(w.readers)
+		w.mu.Unlock()
+	}
+	return n
+}

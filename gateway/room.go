@@ -1,0 +1,221 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"vestibule/lobby"
+	"vestibule/meeting"
+	"vestibule/web/room"
+)
+
+func (s *Server) roomRoutes() http.Handler {
+	m := http.NewServeMux()
+	m.Handle("POST /-/enter", s.do(s.redeem))
+	m.Handle("GET /-/room", s.inside(s.roomPage))
+	m.Handle("GET /-/assets/", s.inside(s.roomAssets))
+	m.Handle("GET /-/pass", s.inside(s.pass))
+	m.Handle("GET /-/events", s.inside(s.roomEvents))
+	m.Handle("POST /-/leave", s.inside(s.roomLeave))
+	m.Handle("/", s.inside(s.forward))
+	return exact(m)
+}
+
+// exact keeps ServeMux from cleaning paths: what is not canonical is refused,
+// not redirected, so that the door and the server behind it can never read one
+// path in two ways (T27).
+func exact(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !canonical(r.URL) {
+			http.Error(w, "bad path", http.StatusBadRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// seated is a request of somebody who is admitted right now.
+type seated struct {
+	*http.Request
+	seat *lobby.Seat
+	info lobby.Info
+}
+
+// inside lets through only who holds the cookie of a live admission.
+func (s *Server) inside(h func(http.ResponseWriter, seated) error) http.Handler {
+	return s.do(func(w http.ResponseWriter, r *http.Request) error {
+		c, err := r.Cookie(roomCookie)
+		if err != nil {
+			return meeting.Refuse(meeting.SignIn)
+		}
+		seat, info, err := s.c.Lobby.Live(r.Context(), c.Value)
+		if err != nil {
+			return err
+		}
+		return h(w, seated{r, seat, info})
+	})
+}
+
+// refuseInRoom answers a refusal on the room origin: a person's navigation is
+// sent to the door, a script gets a status.
+func (s *Server) refuseInRoom(w http.ResponseWriter, r *http.Request, no *meeting.Refusal) {
+	code := status(no.Reason)
+	after := s.c.Door + "/"
+	if c, err := r.Cookie(roomCookie); err == nil {
+		if a, ok := lobby.AdmissionOf(c.Value); ok {
+			after = s.c.Door + "/a/" + a
+		}
+	}
+	if code == http.StatusServiceUnavailable {
+		answerJSON(w, code, map[string]string{"state": "busy"})
+		return
+	}
+	if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" || no.Reason == meeting.TicketSpent {
+		http.Redirect(w, r, after, http.StatusSeeOther)
+		return
+	}
+	if code != http.StatusUnauthorized {
+		code = http.StatusForbidden
+	}
+	answerJSON(w, code, map[string]string{"state": stateOf(no.Reason), "after": after})
+}
+
+// redeem turns a ticket into the room cookie. It is the one request that comes
+// from the door's origin to the room's.
+func (s *Server) redeem(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if r.Header.Get("Origin") != s.c.Door {
+		return foreign{}
+	}
+	if err := r.ParseForm(); err != nil {
+		return meeting.Refuse(meeting.Invalid)
+	}
+	pass, err := s.c.Lobby.Redeem(r.Context(), r.PostForm.Get("ticket"))
+	if err != nil {
+		return err
+	}
+	setCookie(w, roomCookie, pass, 0)
+	http.Redirect(w, r, "/-/room", http.StatusSeeOther)
+	return nil
+}
+
+func (s *Server) roomPage(w http.ResponseWriter, r seated) error {
+	if _, err := room.Page(); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	return room.Write(w, room.View{Lang: s.c.Pages.Lang(r.Request), Title: r.info.Title, Base: "/-/assets/", Pass: "/-/pass"})
+}
+
+func (s *Server) roomAssets(w http.ResponseWriter, r seated) error {
+	http.StripPrefix("/-/assets/", room.Handler()).ServeHTTP(w, r.Request)
+	return nil
+}
+
+// settings are what the page offers; the conference token says the same.
+type settings struct {
+	Microphone bool `json:"microphone"`
+	Camera     bool `json:"camera"`
+	Screen     bool `json:"screen"`
+	Chat       bool `json:"chat"`
+	Recording  bool `json:"recording"`
+}
+
+func settingsOf(i *lobby.Info) settings {
+	host := i.Role == meeting.Host
+	return settings{
+		Microphone: true, Camera: true,
+		Screen: host || i.Settings.GuestScreen, Chat: host || i.Settings.GuestChat,
+	}
+}
+
+func role(r meeting.Role) string {
+	if r == meeting.Host {
+		return "host"
+	}
+	return "guest"
+}
+
+// pass tells the room page who it is. It holds no conference token and no
+// relay secret: the door adds them on the inside.
+func (s *Server) pass(w http.ResponseWriter, r seated) error {
+	answerJSON(w, http.StatusOK, map[string]any{
+		"server": "wss://" + s.room.Host, "title": r.info.Title, "name": r.info.Name,
+		"lang": s.c.Pages.Lang(r.Request), "role": role(r.info.Role), "settings": settingsOf(&r.info),
+		"locked": r.info.Locked, "leave": "/-/leave", "after": s.c.Door + "/a/" + r.seat.Admission,
+		"events": "/-/events", "ready": true,
+	})
+	return nil
+}
+
+// roomEvents tells the room page what the host changed.
+func (s *Server) roomEvents(w http.ResponseWriter, r seated) error {
+	done, ok := s.registry.add(r.seat.Admission, func() { s.hub.poke(r.seat.Meeting) })
+	if !ok {
+		return meeting.Refuse(meeting.Busy)
+	}
+	defer done()
+	after := s.c.Door + "/a/" + r.seat.Admission
+	return s.hub.serve(w, r.Request, r.seat.Meeting, "room:"+r.seat.Admission, func(*lobby.Snapshot) ([]byte, bool) {
+		info, err := r.seat.May()
+		v := map[string]any{
+			"state": "admitted", "locked": info.Locked, "name": info.Name, "title": info.Title,
+			"settings": settingsOf(&info), "recording": false,
+		}
+		var no *meeting.Refusal
+		if errors.As(err, &no) {
+			v = map[string]any{"state": stateOf(no.Reason), "after": after}
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			return nil, true
+		}
+		return append(append([]byte("event: state\ndata: "), b...), "\n\n"...), no != nil
+	})
+}
+
+// stateOf is the word by which the room page knows why it has to go.
+func stateOf(r meeting.Reason) string {
+	switch r {
+	case meeting.Removed:
+		return "expelled"
+	case meeting.Over, meeting.CalledOff:
+		return "ended"
+	case meeting.Stale:
+		return "left"
+	default:
+		return "refused"
+	}
+}
+
+func (s *Server) roomLeave(w http.ResponseWriter, r seated) error {
+	if o := r.Header.Get("Origin"); o != s.c.Room {
+		return foreign{}
+	}
+	if err := s.c.Lobby.Leave(r.Context(), r.seat.Meeting, r.seat.Admission); err != nil {
+		return err
+	}
+	setCookie(w, roomCookie, "", -1)
+	answerJSON(w, http.StatusOK, map[string]string{"after": s.c.Door + "/a/" + r.seat.Admission})
+	return nil
+}
+
+// canonical reports whether a path reads the same to everybody who parses it:
+// no dot segment, no empty one, nothing escaped that need not be, none of the
+// characters that some server takes for a separator.
+func canonical(u *url.URL) bool {
+	p := u.EscapedPath()
+	if p == "" || p[0] != '/' || u.Opaque != "" {
+		return false
+	}
+	for seg := range strings.SplitSeq(p[1:], "/") {
+		if seg == "." || seg == ".." || seg == "" && p != "/" && !strings.HasSuffix(p, "/") {
+			return false
+		}
+	}
+	return !strings.Contains(p, "//") && !strings.ContainsAny(p, "%;\\#") && u.Path == p
+}

@@ -1,0 +1,149 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"vestibule/auth"
+	"vestibule/meeting"
+	"vestibule/web"
+)
+
+// signInLife is how long a sign-in at a provider may take.
+const signInLife = 10 * time.Minute
+
+// pending is a sign-in under way. It travels sealed in the browser's own
+// cookie, so that starting one stores nothing (T62) and another browser cannot
+// finish it (T14).
+type pending struct {
+	Provider string           `json:"p"`
+	Tx       auth.Transaction `json:"t"`
+	Link     string           `json:"l,omitempty"` // the invitation it is for
+	Until    time.Time        `json:"u"`
+}
+
+func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
+	ses, err := s.session(r.Context(), r)
+	if err == nil && ses.Person != nil {
+		http.Redirect(w, r, "/meetings", http.StatusSeeOther)
+		return nil
+	}
+	return s.page(w, r, web.Home{Frame: s.frame(w, r), Providers: s.ways()})
+}
+
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
+	return s.startSignIn(w, r, "")
+}
+
+func (s *Server) guestSignIn(w http.ResponseWriter, r *http.Request) error {
+	if _, err := s.c.Lobby.Look(r.Context(), r.PathValue("link")); err != nil {
+		return err
+	}
+	return s.startSignIn(w, r, r.PathValue("link"))
+}
+
+func (s *Server) startSignIn(w http.ResponseWriter, r *http.Request, link string) error {
+	if s.c.OIDC == nil {
+		return meeting.Refuse(meeting.NotFound)
+	}
+	provider := r.PostForm.Get("provider")
+	to, tx, err := s.c.OIDC.Start(r.Context(), provider)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(pending{Provider: provider, Tx: tx, Link: link, Until: time.Now().Add(signInLife)})
+	if err != nil {
+		return err
+	}
+	nonce := make([]byte, s.seal.NonceSize())
+	_, _ = rand.Read(nonce) // never fails since Go 1.24
+	setCookie(w, signInCookie, base64.RawURLEncoding.EncodeToString(s.seal.Seal(nonce, nonce, b, nil)), signInLife)
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
+// pending opens the sign-in cookie.
+func (s *Server) pending(r *http.Request) (p pending, ok bool) {
+	c, err := r.Cookie(signInCookie)
+	if err != nil {
+		return p, false
+	}
+	b, err := base64.RawURLEncoding.DecodeString(c.Value)
+	n := s.seal.NonceSize()
+	if err != nil || len(b) < n {
+		return p, false
+	}
+	b, err = s.seal.Open(nil, b[:n], b[n:], nil)
+	if err != nil || json.Unmarshal(b, &p) != nil {
+		return p, false
+	}
+	return p, time.Now().Before(p.Until)
+}
+
+// callback is where a provider sends the browser back.
+func (s *Server) callback(w http.ResponseWriter, r *http.Request) error {
+	p, ok := s.pending(r)
+	setCookie(w, signInCookie, "", -1)
+	if !ok || s.c.OIDC == nil || p.Provider != r.PathValue("provider") {
+		return meeting.Refuse(meeting.Stale)
+	}
+	person, login, err := s.c.OIDC.Finish(r.Context(), p.Provider, r.URL.Query(), p.Tx)
+	if err != nil {
+		return err
+	}
+	ses, err := s.session(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	if ses.Person != nil && ses.Person.Key() != person.Key() {
+		*ses = session{key: ses.key} // another person sat down at this browser
+	}
+	ses.Person, ses.Login = &person, &login
+	to := "/meetings"
+	if p.Link != "" {
+		v, err := s.c.Lobby.Look(r.Context(), p.Link)
+		if err != nil {
+			return err
+		}
+		s.proved(ses, v.Invitation.ID, person)
+		to = "/i/" + p.Link + "/name"
+	}
+	if err := s.rise(r.Context(), w, ses); err != nil {
+		return err
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
+// proved notes who was proved for one invitation.
+func (s *Server) proved(ses *session, invitation string, p meeting.Person) {
+	if ses.Proofs == nil {
+		ses.Proofs = map[string]meeting.Person{}
+	}
+	ses.Proofs[invitation] = p
+}
+
+// signOut ends the session here and, where the provider offers it, there.
+func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
+	ses, err := s.session(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	if ses.key != "" {
+		if err := s.c.Shelf.Delete(r.Context(), "session", ses.key); err != nil {
+			return err
+		}
+	}
+	setCookie(w, sessionCookie, "", -1)
+	to := "/"
+	if ses.Login != nil && s.c.OIDC != nil {
+		if u, _, err := s.c.OIDC.LogoutURL(r.Context(), *ses.Login, s.c.Door+"/"); err == nil && u != "" {
+			to = u
+		}
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,210 @@
+// Package house puts the rooms together: lobby, door and relay, started in
+// order and shut in order, the same for a hospital and for the demo.
+//
+// It refuses to decide anything: what each room does is said where it lives.
+package house
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vestibule/auth"
+	"vestibule/conference"
+	"vestibule/gateway"
+	"vestibule/lobby"
+	"vestibule/policy"
+	"vestibule/turn"
+	"vestibule/web"
+)
+
+// Store is everything the house keeps. store.Redis and store.Memory are two.
+type Store interface {
+	lobby.Documents
+	lobby.Shelf
+	Keeper
+}
+
+// Keeper keeps sessions and says whether it can write.
+type Keeper interface {
+	gateway.Shelf
+	Ready(ctx context.Context) error
+}
+
+// Config says what the house is made of.
+type Config struct {
+	// Door and Room are the two origins.
+	Door, Room string
+	// Secret is the site's one secret, at least 32 bytes; each room gets its
+	// own key derived from it (RFC 5869).
+	Secret  []byte
+	Store   Store
+	Backend conference.Backend
+	Mailer  lobby.Mailer  // nil: no mail leaves
+	OIDC    auth.Config   // no providers: only one-time codes
+	Rules   *policy.Rules // nil: the built-in rules
+	// Turn is the relay, without its Secret; TurnOn is where it listens.
+	Turn   turn.Config
+	TurnOn turn.Addresses
+	Site   web.Site
+	Pages  web.Config
+	Zone   string
+	// Early, Grace and Keep are lobby.Config's.
+	Early, Grace, Keep time.Duration
+	// SignInOrigins are gateway.Config's.
+	SignInOrigins []string
+	Logger        *slog.Logger
+}
+
+// House is a door with everything behind it.
+type House struct {
+	Lobby   *lobby.Lobby
+	Gateway *gateway.Server
+	Turn    *turn.Server
+
+	c   Config
+	log *slog.Logger
+	ops *ops
+}
+
+// New builds the house or answers every fault. It does no I/O.
+func New(c Config) (*House, error) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if len(c.Secret) < 32 {
+		return nil, errors.New("house: Secret needs at least 32 bytes")
+	}
+	h := &House{c: c, log: c.Logger}
+	var oidc *auth.OIDC
+	var faults []error
+	add := func(err error) { faults = append(faults, err) }
+	var err error
+	h.Lobby, err = lobby.New(lobby.Config{
+		Documents: c.Store, Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Rules: c.Rules, Secret: h.key("lobby"),
+		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Logger: c.Logger,
+	})
+	add(err)
+	if len(c.OIDC.Providers) > 0 {
+		c.OIDC.Callback, c.OIDC.Logger = c.Door+"/oidc/callback/", c.Logger
+		oidc, err = auth.New(c.OIDC)
+		add(err)
+	}
+	c.Turn.Secret, c.Turn.Logger = h.key("turn"), c.Logger
+	h.Turn, err = turn.New(c.Turn)
+	add(err)
+	c.Pages.Logger = c.Logger
+	pages, err := web.New(c.Pages)
+	add(err)
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	h.Gateway, err = gateway.New(gateway.Config{
+		Door: c.Door, Room: c.Room, Lobby: h.Lobby, OIDC: oidc, Pages: pages, Shelf: c.Store, Backend: c.Backend,
+		Relay: h.Turn, Secret: h.key("gateway"), Site: c.Site, SignInOrigins: c.SignInOrigins,
+		KeptDays: days(c.Keep), Zone: c.Zone, Logger: c.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.Lobby.AddCutter(lobby.Channel{Name: "signalling", Cutter: h.Gateway})
+	h.Lobby.AddCutter(lobby.Channel{Name: "relay", Cutter: h.Turn})
+	h.ops = newOps(c.Store, h)
+	return h, nil
+}
+
+// key derives a room's key from the site's secret.
+func (h *House) key(room string) []byte {
+	k, err := hkdf.Key(sha256.New, h.c.Secret, nil, "vestibule "+room, 32)
+	if err != nil {
+		panic(err) // only for lengths that are not ours
+	}
+	return k
+}
+
+func days(d time.Duration) int {
+	if d == 0 {
+		d = 24 * time.Hour
+	}
+	return int((d + 24*time.Hour - 1) / (24 * time.Hour))
+}
+
+// Listen opens the relay's sockets.
+func (h *House) Listen(ctx context.Context) error {
+	if err := h.Turn.Listen(ctx, h.c.TurnOn); err != nil {
+		return fmt.Errorf("opening the relay: %w", err)
+	}
+	return nil
+}
+
+// Handler answers both origins, counted.
+func (h *House) Handler() http.Handler { return h.ops.count(h.Gateway) }
+
+// Ops answers /livez, /readyz and /metrics. It belongs on a listener that
+// participants cannot reach.
+func (h *House) Ops() http.Handler { return h.ops }
+
+// Run keeps the house going until ctx ends, then shuts it: the waiting are
+// told, connections end, the relay closes.
+func (h *House) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return named("lobby", h.Lobby.Run(ctx)) })
+	g.Go(func() error { return named("gateway", h.Gateway.Run(ctx)) })
+	g.Go(func() error { return named("relay", h.Turn.Serve(ctx)) })
+	return g.Wait()
+}
+
+func named(room string, err error) error {
+	if err != nil {
+		return fmt.Errorf("running the %s: %w", room, err)
+	}
+	return nil
+}
+
+// The limits of one HTTP connection (T58, T60).
+const (
+	headerTime  = 5 * time.Second
+	idleTime    = 90 * time.Second
+	headerBytes = 16 << 10
+)
+
+// Serve answers on ln until ctx ends, then takes no more and gives what is
+// under way the given time.
+func Serve(ctx context.Context, ln net.Listener, handler http.Handler, secure *tls.Config, farewell time.Duration, log *slog.Logger) error {
+	srv := &http.Server{
+		Handler: handler, TLSConfig: secure, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithoutCancel(ctx)
+		},
+	}
+	ended := make(chan error, 1)
+	go func() {
+		if secure != nil {
+			ended <- srv.ServeTLS(ln, "", "")
+			return
+		}
+		ended <- srv.Serve(ln)
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	if srv.Shutdown(closing) != nil {
+		_ = srv.Close() // whoever has not gone by now is put on the street
+	}
+	<-ended
+	return nil
+}

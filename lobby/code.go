@@ -1,0 +1,127 @@
+package lobby
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"vestibule/auth"
+	"vestibule/mail"
+	"vestibule/meeting"
+)
+
+// MailsPerMailbox is how many codes one mailbox is sent in an hour over all
+// invitations, so that the door cannot be used to flood somebody (T11).
+const MailsPerMailbox = 5
+
+// SendCode mails a one-time code to the invitation's mailbox. It answers a
+// refusal when the budget is spent and *mail.Fault when the mail cannot leave.
+func (l *Lobby) SendCode(ctx context.Context, link, attempt string) error {
+	return l.sendCode(ctx, link, attempt, time.Now())
+}
+
+func (l *Lobby) sendCode(ctx context.Context, link, attempt string, now time.Time) error {
+	id, inv, gen, no := l.read(link)
+	if no != nil {
+		return no
+	}
+	if l.c.Mailer == nil {
+		return meeting.Refuse(meeting.NotFound)
+	}
+	var d meeting.Docs
+	sent := false
+	code := l.codes().New()
+	out, err := l.change(ctx, id, tag("code", attempt), func(t *tx) (outcome, error) {
+		var err error
+		sent = false
+		if d, err = t.docs(inv, ""); err != nil {
+			return outcome{}, err
+		}
+		if no := current(&d, gen); no != nil {
+			return outcome{No: no}, nil
+		}
+		var no *meeting.Refusal
+		if d, no, err = t.apply(d, meeting.SendCode{MAC: l.codes().MAC(string(id), inv, code)}, now); no == nil {
+			sent = t.changed
+		}
+		return outcome{No: no, Value: hex.EncodeToString(l.mac("sent", []byte(code))[:8])}, err
+	})
+	if err := answered(out, err); err != nil {
+		return err
+	}
+	// A repeated attempt answers what the first one answered and mails nothing.
+	if !sent || out.Value != hex.EncodeToString(l.mac("sent", []byte(code))[:8]) {
+		return nil
+	}
+	return l.mailCode(ctx, &d, code)
+}
+
+func (l *Lobby) mailCode(ctx context.Context, d *meeting.Docs, code string) error {
+	box := hex.EncodeToString(l.mac("mailbox", []byte(meeting.FoldAddress(d.Invitation.Email))))
+	ok, err := l.c.Shelf.Count(ctx, "codes", box, MailsPerMailbox, time.Hour)
+	if err != nil {
+		return fmt.Errorf("counting codes: %w", err)
+	}
+	if !ok {
+		return meeting.Refuse(meeting.TooMany)
+	}
+	return l.c.Mailer.Code(ctx, mail.Code{
+		To: d.Invitation.Email, Lang: or(d.Invitation.Lang, d.Meeting.Lang), Code: code,
+		HostName: d.Meeting.Owner.Name, Door: l.c.Door,
+	})
+}
+
+func (l *Lobby) codes() auth.Codes { return auth.Codes{Key: l.mac("codes")} }
+
+// current refuses a link that a newer one replaced.
+func current(d *meeting.Docs, generation uint16) *meeting.Refusal {
+	switch {
+	case d.Meeting.ID == "" || d.Invitation.ID == "":
+		return meeting.Refuse(meeting.NotFound)
+	case uint16(d.Invitation.Generation) != generation: //nolint:gosec // see Link
+		return meeting.Refuse(meeting.Revoked)
+	}
+	return nil
+}
+
+// CheckCode answers who is proved by the code typed for a link. Every wrong
+// answer costs a try of that invitation, whoever gives it.
+func (l *Lobby) CheckCode(ctx context.Context, link, typed, attempt string) (meeting.Person, error) {
+	return l.checkCode(ctx, link, typed, attempt, time.Now())
+}
+
+func (l *Lobby) checkCode(ctx context.Context, link, typed, attempt string, now time.Time) (meeting.Person, error) {
+	id, inv, gen, no := l.read(link)
+	if no != nil {
+		return meeting.Person{}, no
+	}
+	code := auth.Clean(typed)
+	if code == "" {
+		return meeting.Person{}, &meeting.Refusal{Reason: meeting.Invalid, Field: "code"}
+	}
+	var d meeting.Docs
+	out, err := l.change(ctx, id, tag("try", attempt), func(t *tx) (outcome, error) {
+		var err error
+		if d, err = t.docs(inv, ""); err != nil {
+			return outcome{}, err
+		}
+		if no := current(&d, gen); no != nil {
+			return outcome{No: no}, nil
+		}
+		var no *meeting.Refusal
+		d, no, err = t.apply(d, meeting.TryCode{MAC: l.codes().MAC(string(id), inv, code)}, now)
+		return outcome{No: no}, err
+	})
+	if err := answered(out, err); err != nil {
+		return meeting.Person{}, err
+	}
+	return meeting.MailboxPerson(d.Invitation.Email, now), nil
+}
+
+// IsMailFault reports whether err says that a mail could not leave.
+func IsMailFault(err error) bool {
+	var f *mail.Fault
+	return errors.As(err, &f)
+}

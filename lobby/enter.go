@@ -1,0 +1,88 @@
+package lobby
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"vestibule/meeting"
+)
+
+// A ticket and a pass are meeting, admission and a secret of 16 bytes each.
+const secretLen = 16
+
+const carriedLen = meetingLen + 16 + secretLen
+
+// Enter gives an admitted person, on the device they were admitted on, the
+// single-use ticket from the door to the room.
+func (l *Lobby) Enter(ctx context.Context, id meeting.ID, admission, device string) (ticket string, err error) {
+	ticket, mac := l.mint("ticket", id, admission)
+	out, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
+		d, err := t.admission(admission)
+		if err != nil {
+			return outcome{}, err
+		}
+		_, no, err := t.apply(d, meeting.Step{Device: device, MAC: mac}, time.Now())
+		return outcome{No: no}, err
+	})
+	if err := answered(out, err); err != nil {
+		return "", err
+	}
+	return ticket, nil
+}
+
+// Redeem spends a ticket and answers the pass that the room cookie carries. A
+// pass replaces the one before it: one active device per admission (T43).
+func (l *Lobby) Redeem(ctx context.Context, ticket string) (pass string, err error) {
+	id, admission, ok := carried(ticket)
+	if !ok {
+		return "", meeting.Refuse(meeting.TicketSpent)
+	}
+	s, err := l.Snapshot(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if err := l.c.Backend.Open(ctx, s.Meeting.Room); err != nil {
+		return "", fmt.Errorf("opening the room of meeting %s: %w", id, err)
+	}
+	pass, mac := l.mint("pass", id, admission)
+	spent := l.mac("ticket", []byte(ticket))
+	out, err := l.change(ctx, id, rand.Text(), func(t *tx) (outcome, error) {
+		d, err := t.admission(admission)
+		if err != nil {
+			return outcome{}, err
+		}
+		_, no, err := t.apply(d, meeting.Redeem{MAC: spent, Pass: mac}, time.Now())
+		return outcome{No: no}, err
+	})
+	if err := answered(out, err); err != nil {
+		return "", err
+	}
+	return pass, nil
+}
+
+// mint returns a fresh secret bound to an admission, and its fingerprint.
+func (l *Lobby) mint(kind string, id meeting.ID, admission string) (secret string, mac []byte) {
+	b := make([]byte, 0, carriedLen)
+	b = appendHex(b, string(id), meetingLen)
+	b = appendHex(b, admission, 16)
+	b = b[:carriedLen]
+	_, _ = rand.Read(b[carriedLen-secretLen:]) // never fails since Go 1.24
+	secret = base64.RawURLEncoding.EncodeToString(b)
+	return secret, l.mac(kind, []byte(secret))
+}
+
+// carried reads the ids out of a ticket or pass; they prove nothing yet.
+func carried(s string) (id meeting.ID, admission string, ok bool) {
+	if len(s) != base64.RawURLEncoding.EncodedLen(carriedLen) {
+		return "", "", false
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil {
+		return "", "", false
+	}
+	return meeting.ID(hex.EncodeToString(b[:meetingLen])), hex.EncodeToString(b[meetingLen : meetingLen+16]), true
+}

@@ -1,0 +1,147 @@
+package lobby
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"vestibule/meeting"
+	"vestibule/store"
+)
+
+// Cut is what became of one channel of somebody who was put out.
+type Cut struct {
+	What string
+	Took time.Duration
+	Err  error // not confirmed; the host is shown so
+}
+
+// unconfirmed is an expulsion applied here that the store has not confirmed.
+type unconfirmed struct {
+	meeting   meeting.ID
+	admission string
+	by        meeting.Key
+}
+
+// cutTime bounds how long one channel may take to confirm its end.
+const cutTime = 3 * time.Second
+
+// Expel puts somebody out for good: first in the store, so that no node lets
+// them back, then every channel at once. When the store does not answer, the
+// channels are cut here and now all the same, and the store is told as soon as
+// it is back. It answers what was cut and what could not be confirmed.
+func (l *Lobby) Expel(ctx context.Context, id meeting.ID, host meeting.Key, admission, attempt string) ([]Cut, error) {
+	start := time.Now()
+	err := l.on(ctx, id, admission, tag("expel", attempt), meeting.Expel{By: host})
+	switch {
+	case errors.Is(err, store.ErrUnavailable):
+		if no := l.mayExpelOffline(id, host, admission); no != nil {
+			return nil, no
+		}
+		l.mu.Lock()
+		l.journal = append(l.journal, unconfirmed{id, admission, host})
+		l.mu.Unlock()
+	case err != nil:
+		return nil, err
+	}
+	l.outlaws.Store(admission, time.Now())
+	if err == nil {
+		l.log.InfoContext(ctx, "expelled", slog.String("meeting", string(id)), slog.String("admission", admission))
+	}
+	cuts := []Cut{{What: "link", Took: time.Since(start), Err: err}}
+	return append(cuts, l.cut(ctx, id, admission, meeting.Removed)...), nil
+}
+
+// mayExpelOffline asks the last state this node knew whether host is a host.
+func (l *Lobby) mayExpelOffline(id meeting.ID, host meeting.Key, admission string) *meeting.Refusal {
+	s := l.known(id)
+	if s == nil {
+		return meeting.Refuse(meeting.Busy)
+	}
+	a, ok := s.Admission(admission)
+	d := meeting.Docs{Meeting: s.Meeting, Admission: a}
+	if !ok {
+		return meeting.Refuse(meeting.NotFound)
+	}
+	_, _, no := meeting.Apply(d, meeting.Expel{By: host}, time.Now())
+	return no
+}
+
+// cut ends every channel of an admission on this node, all at once.
+func (l *Lobby) cut(ctx context.Context, id meeting.ID, admission string, why meeting.Reason) []Cut {
+	// The caller's own request may be among the channels: its end must not
+	// stop the others' ends.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutTime)
+	defer cancel()
+	if s, ok := l.seatOf(admission); ok {
+		s.shut(why)
+	}
+	channels := append([]Channel{{Name: "conference", Cutter: removal{l, id}}}, l.c.Cutters...)
+	cuts := make([]Cut, len(channels))
+	start := time.Now()
+	var wg sync.WaitGroup
+	for i, c := range channels {
+		wg.Go(func() {
+			err := c.Cut(ctx, admission)
+			cuts[i] = Cut{What: c.Name, Took: time.Since(start), Err: err}
+			if err != nil {
+				l.log.ErrorContext(ctx, "channel not cut", slog.String("admission", admission), slog.String("channel", c.Name), slog.Any("error", err))
+			}
+		})
+	}
+	wg.Wait()
+	return cuts
+}
+
+// removal is the conference server's side of a cut.
+type removal struct {
+	l  *Lobby
+	id meeting.ID
+}
+
+// Cut implements Cutter.
+func (r removal) Cut(ctx context.Context, admission string) error {
+	room, err := r.l.room(ctx, r.id)
+	if err != nil {
+		return err
+	}
+	return r.l.c.Backend.Remove(ctx, room, admission)
+}
+
+// settle tells the store of the expulsions it missed.
+func (l *Lobby) settle(ctx context.Context) {
+	l.mu.Lock()
+	open := l.journal
+	l.journal = nil
+	l.mu.Unlock()
+	for _, u := range open {
+		err := l.on(ctx, u.meeting, u.admission, "", meeting.Expel{By: u.by})
+		if errors.Is(err, store.ErrUnavailable) {
+			l.mu.Lock()
+			l.journal = append(l.journal, u)
+			l.mu.Unlock()
+			continue
+		}
+		if err != nil {
+			l.log.ErrorContext(ctx, "expulsion refused later", slog.String("admission", u.admission), slog.Any("error", err))
+		}
+	}
+}
+
+// End closes the meeting for everybody, or calls it off.
+func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel bool) error {
+	if err := l.on(ctx, id, "", "", meeting.End{By: host, Cancel: cancel}); err != nil {
+		return err
+	}
+	s, err := l.Snapshot(ctx, id)
+	if err != nil {
+		return err
+	}
+	l.sweepOut(ctx, s)
+	if err := l.c.Backend.Close(ctx, s.Meeting.Room); err != nil {
+		l.log.ErrorContext(ctx, "room not closed", slog.String("meeting", string(id)), slog.Any("error", err))
+	}
+	return nil
+}

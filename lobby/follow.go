@@ -1,0 +1,379 @@
+package lobby
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vestibule/meeting"
+)
+
+// Snapshot is a meeting as read at one moment. Nobody changes it.
+type Snapshot struct {
+	Meeting     meeting.Meeting
+	Invitations map[string]meeting.Invitation
+	Admissions  []meeting.Admission // by time of knock
+	// Recent are the newest events this node saw, oldest first.
+	Recent []meeting.Entry
+	at     map[string]int
+}
+
+// Admission answers the admission with the id.
+func (s *Snapshot) Admission(id string) (meeting.Admission, bool) {
+	i, ok := s.at[id]
+	if !ok {
+		return meeting.Admission{}, false
+	}
+	return s.Admissions[i], true
+}
+
+// Sure reports whether nothing speaks against a waiting person: proved, as the
+// person invited, on a link nobody else used.
+func (s *Snapshot) Sure(a *meeting.Admission) bool {
+	v, ok := s.Invitations[a.Invitation]
+	return ok && a.Person.Verified() && !a.Elsewhere && matches(&v, &a.Person) && len(v.Seats) == 1
+}
+
+// recent is how many events a snapshot tells of.
+const recent = 40
+
+// live is a meeting this node keeps an eye on.
+type live struct {
+	id   meeting.ID
+	snap atomic.Pointer[Snapshot]
+	at   atomic.Int64 // unix nanoseconds at which snap was known to be true
+	busy sync.Mutex   // one refresh at a time
+
+	mu    sync.Mutex
+	last  string                    // last event seen; guarded by mu
+	news  []meeting.Entry           // the newest events, at most recent; guarded by busy
+	seats map[string]*Seat          // by admission; guarded by mu
+	subs  map[*func(*Snapshot)]bool // guarded by mu
+}
+
+func (l *Lobby) follow(id meeting.ID) *live {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.followed[id]
+	if f == nil {
+		f = &live{id: id, seats: map[string]*Seat{}, subs: map[*func(*Snapshot)]bool{}}
+		l.followed[id] = f
+	}
+	return f
+}
+
+// Snapshot reads a meeting as it is now.
+func (l *Lobby) Snapshot(ctx context.Context, id meeting.ID) (*Snapshot, error) {
+	return l.load(ctx, id)
+}
+
+// Follow reads a meeting as it is now, with its recent events.
+func (l *Lobby) Follow(ctx context.Context, id meeting.ID) (*Snapshot, error) {
+	w := l.follow(id)
+	if err := l.refresh(ctx, w); err != nil {
+		return nil, err
+	}
+	return w.snap.Load(), nil
+}
+
+// room answers the conference server's name of a meeting. It never changes, so
+// the last known state serves even while the store is away.
+func (l *Lobby) room(ctx context.Context, id meeting.ID) (string, error) {
+	if s := l.known(id); s != nil {
+		return s.Meeting.Room, nil
+	}
+	s, err := l.load(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return s.Meeting.Room, nil
+}
+
+// known answers the last state this node knew, nil if it follows no such
+// meeting.
+func (l *Lobby) known(id meeting.ID) *Snapshot {
+	l.mu.Lock()
+	f := l.followed[id]
+	l.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f.snap.Load()
+}
+
+func (l *Lobby) load(ctx context.Context, id meeting.ID) (*Snapshot, error) {
+	docs, err := l.c.Documents.All(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading meeting %s: %w", id, err)
+	}
+	s := &Snapshot{Invitations: map[string]meeting.Invitation{}, at: map[string]int{}}
+	for name, d := range docs {
+		switch {
+		case name == header:
+			err = json.Unmarshal(d.Value, &s.Meeting)
+		case strings.HasPrefix(name, "i:"):
+			var v meeting.Invitation
+			err = json.Unmarshal(d.Value, &v)
+			s.Invitations[v.ID] = v
+		case strings.HasPrefix(name, "a:"):
+			var a meeting.Admission
+			err = json.Unmarshal(d.Value, &a)
+			s.Admissions = append(s.Admissions, a)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("decoding document of meeting %s", id)
+		}
+	}
+	if s.Meeting.ID == "" {
+		return nil, meeting.Refuse(meeting.NotFound)
+	}
+	slices.SortFunc(s.Admissions, func(a, b meeting.Admission) int {
+		return cmp.Or(a.Knocked.Compare(b.Knocked), cmp.Compare(a.ID, b.ID))
+	})
+	for i := range s.Admissions {
+		s.at[s.Admissions[i].ID] = i
+	}
+	return s, nil
+}
+
+// Subscribe calls f with the meeting as it is and after each change, one call
+// at a time, until stop is called. f must not block.
+func (l *Lobby) Subscribe(ctx context.Context, id meeting.ID, f func(*Snapshot)) (stop func(), err error) {
+	w := l.follow(id)
+	w.mu.Lock()
+	w.subs[&f] = true
+	w.mu.Unlock()
+	stop = func() {
+		w.mu.Lock()
+		delete(w.subs, &f)
+		w.mu.Unlock()
+	}
+	if err := l.refresh(ctx, w); err != nil {
+		stop()
+		return nil, err
+	}
+	return stop, nil
+}
+
+// refresh reads the meeting again, tells who listens and cuts who lost the
+// right to be inside.
+func (l *Lobby) refresh(ctx context.Context, w *live) error {
+	w.busy.Lock()
+	defer w.busy.Unlock()
+	asked := time.Now()
+	if err := l.tail(ctx, w); err != nil {
+		return err
+	}
+	snap, err := l.load(ctx, w.id)
+	var no *meeting.Refusal
+	if err != nil && !errors.As(err, &no) {
+		return err
+	}
+	if no != nil {
+		snap = &Snapshot{at: map[string]int{}} // forgotten: nobody may be inside
+	}
+	snap.Recent = w.news
+	w.snap.Store(snap)
+	w.at.Store(asked.UnixNano())
+	w.mu.Lock()
+	var lost []string
+	for _, s := range w.seats {
+		if l.judge(s, snap, asked) {
+			lost = append(lost, s.Admission)
+		}
+	}
+	subs := make([]*func(*Snapshot), 0, len(w.subs))
+	for f := range w.subs {
+		subs = append(subs, f)
+	}
+	w.mu.Unlock()
+	for _, a := range lost {
+		l.lost <- loss{w.id, a}
+	}
+	for _, f := range subs {
+		(*f)(snap)
+	}
+	if no != nil {
+		return no
+	}
+	return nil
+}
+
+// tail reads the events that came since the last time.
+func (l *Lobby) tail(ctx context.Context, w *live) error {
+	const page = 256
+	for {
+		w.mu.Lock()
+		last := w.last
+		w.mu.Unlock()
+		ev, err := l.c.Documents.Events(ctx, w.id, last, page)
+		if err != nil {
+			return fmt.Errorf("reading events of meeting %s: %w", w.id, err)
+		}
+		news := slices.Clone(w.news)
+		for i := range ev {
+			var e meeting.Entry
+			if json.Unmarshal(ev[i].Value, &e) == nil {
+				news = append(news, e)
+			}
+			last = ev[i].ID
+		}
+		w.news = news[max(0, len(news)-recent):]
+		w.mu.Lock()
+		w.last = last
+		w.mu.Unlock()
+		if len(ev) < page {
+			return nil
+		}
+	}
+}
+
+// wake asks for a refresh of a meeting if this node follows it.
+func (l *Lobby) wake(id meeting.ID) {
+	l.mu.Lock()
+	_, ok := l.followed[id]
+	l.mu.Unlock()
+	if !ok {
+		return
+	}
+	select {
+	case l.dirty <- id:
+	default: // the sweep will find it within a second
+	}
+}
+
+// Run keeps what this node knows true until ctx ends: it listens for changes,
+// sweeps for lost ones, settles what the store missed and mails invitations.
+func (l *Lobby) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return l.c.Documents.Watch(ctx, l.wake) })
+	for range 4 {
+		g.Go(func() error { return l.work(ctx) })
+	}
+	for range 2 {
+		g.Go(func() error { return l.post(ctx) })
+		g.Go(func() error { return l.cutLost(ctx) })
+	}
+	g.Go(func() error { return l.sweep(ctx) })
+	err := g.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (l *Lobby) work(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case id := <-l.dirty:
+			l.mu.Lock()
+			w := l.followed[id]
+			l.mu.Unlock()
+			if w == nil {
+				continue
+			}
+			if err := l.refresh(ctx, w); err != nil && ctx.Err() == nil {
+				l.log.WarnContext(ctx, "meeting not refreshed", slog.String("meeting", string(id)), slog.Any("error", err))
+			}
+		}
+	}
+}
+
+// sweep renews what is known every second, forgets what nobody asks for, and
+// cuts whose time is over.
+func (l *Lobby) sweep(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			l.settle(ctx)
+			l.mu.Lock()
+			all := make([]*live, 0, len(l.followed))
+			for _, w := range l.followed {
+				all = append(all, w)
+			}
+			l.mu.Unlock()
+			for _, w := range all {
+				l.renew(ctx, w, now)
+			}
+		}
+	}
+}
+
+// renew confirms one meeting, cheaply when nothing happened.
+func (l *Lobby) renew(ctx context.Context, w *live, now time.Time) {
+	w.mu.Lock()
+	last := w.last
+	for id, s := range w.seats {
+		if now.Unix()-s.used.Load() > 600 && s.channels.Load() == 0 {
+			delete(w.seats, id)
+			l.passes.Delete(s.finger)
+			l.seats.CompareAndDelete(id, s)
+		}
+	}
+	idle := len(w.seats) == 0 && len(w.subs) == 0
+	w.mu.Unlock()
+	if idle {
+		l.mu.Lock()
+		w.mu.Lock()
+		if len(w.seats) == 0 && len(w.subs) == 0 {
+			delete(l.followed, w.id)
+		}
+		w.mu.Unlock()
+		l.mu.Unlock()
+		return
+	}
+	ev, err := l.c.Documents.Events(ctx, w.id, last, 1)
+	snap := w.snap.Load()
+	switch {
+	case err != nil:
+		return // the store is away: nothing is renewed, nobody live is lost
+	case len(ev) > 0 || snap == nil:
+		l.wake(w.id)
+	case snap.Meeting.Over(now):
+		l.wake(w.id)
+	default:
+		w.at.Store(now.UnixNano())
+	}
+}
+
+// loss is an admission that another node, or time, took the right to be inside.
+type loss struct {
+	meeting   meeting.ID
+	admission string
+}
+
+func (l *Lobby) cutLost(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case x := <-l.lost:
+			l.cut(ctx, x.meeting, x.admission, meeting.Stale)
+		}
+	}
+}
+
+// sweepOut cuts everybody of a meeting that is over.
+func (l *Lobby) sweepOut(ctx context.Context, s *Snapshot) {
+	for i := range s.Admissions {
+		if s.Admissions[i].State == meeting.Admitted {
+			l.cut(ctx, s.Meeting.ID, s.Admissions[i].ID, meeting.Over)
+		}
+	}
+}

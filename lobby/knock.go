@@ -1,0 +1,200 @@
+package lobby
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"vestibule/meeting"
+	"vestibule/policy"
+	"vestibule/store"
+)
+
+// Arrival is somebody at the door of one meeting.
+type Arrival struct {
+	Person meeting.Person
+	// Device is the fingerprint of the browser's device cookie.
+	Device string
+	// Name is what the others shall see; cleaned here, the invitation's name
+	// when empty.
+	Name  string
+	Agent string // kind of browser, in words
+	// Consent is whether the notice was agreed to.
+	Consent bool
+}
+
+// View is what somebody who holds a link may know before they prove anything.
+type View struct {
+	Meeting    meeting.Meeting
+	Invitation meeting.Invitation
+}
+
+// Look answers what a link leads to and changes nothing: mail scanners look
+// (T01). A refusal still comes with the view where the link is genuine, so that
+// the page can name the host.
+func (l *Lobby) Look(ctx context.Context, link string) (View, error) {
+	return l.look(ctx, link, time.Now())
+}
+
+func (l *Lobby) look(ctx context.Context, link string, now time.Time) (View, error) {
+	id, inv, gen, no := l.read(link)
+	if no != nil {
+		return View{}, no
+	}
+	t := &tx{ctx: ctx, l: l, id: id, read: map[string]store.Doc{}}
+	t.c.Reads = map[string]uint64{}
+	d, err := t.docs(inv, "")
+	if err != nil {
+		return View{}, err
+	}
+	if no := current(&d, gen); no != nil {
+		return View{}, no
+	}
+	v := View{Meeting: d.Meeting, Invitation: d.Invitation}
+	switch {
+	case d.Meeting.Phase == meeting.Cancelled:
+		return v, meeting.Refuse(meeting.CalledOff)
+	case d.Meeting.Over(now):
+		return v, meeting.Refuse(meeting.Over)
+	case d.Invitation.Revoked:
+		return v, meeting.Refuse(meeting.Revoked)
+	case d.Meeting.TooEarly(now) && d.Invitation.Role != meeting.Host:
+		return v, meeting.Refuse(meeting.TooEarly)
+	}
+	return v, nil
+}
+
+// Knock brings a proved person to the waiting room, or further where the policy
+// says so, or back where they were before. It answers the admission's meeting
+// and id.
+func (l *Lobby) Knock(ctx context.Context, link string, a Arrival, attempt string) (meeting.ID, string, error) {
+	return l.knock(ctx, link, a, attempt, time.Now())
+}
+
+func (l *Lobby) knock(ctx context.Context, link string, a Arrival, attempt string, now time.Time) (meeting.ID, string, error) {
+	id, inv, gen, no := l.read(link)
+	if no != nil {
+		return "", "", no
+	}
+	fresh := meeting.NewAdmissionID()
+	out, err := l.change(ctx, id, tag("knock", attempt), func(t *tx) (outcome, error) {
+		d, err := t.docs(inv, "")
+		if err != nil {
+			return outcome{}, err
+		}
+		if no := current(&d, gen); no != nil {
+			return outcome{No: no}, nil
+		}
+		d, err = t.seat(d, d.Invitation.Seats, a)
+		if err != nil {
+			return outcome{}, err
+		}
+		return t.arrive(d, a, fresh, now)
+	})
+	if err := answered(out, err); err != nil {
+		return "", "", err
+	}
+	return id, out.Admission, nil
+}
+
+// HostKnock brings a host to their own meeting, without a link.
+func (l *Lobby) HostKnock(ctx context.Context, id meeting.ID, a Arrival, attempt string) (string, error) {
+	fresh := meeting.NewAdmissionID()
+	a.Consent = true
+	out, err := l.change(ctx, id, tag("host", attempt), func(t *tx) (outcome, error) {
+		d, err := t.docs("", "")
+		if err != nil {
+			return outcome{}, err
+		}
+		if !d.Meeting.HostedBy(a.Person.Key()) {
+			return outcome{No: meeting.Refuse(meeting.NotHost)}, nil
+		}
+		d, err = t.seat(d, d.Meeting.Seats, a)
+		if err != nil {
+			return outcome{}, err
+		}
+		return t.arrive(d, a, fresh, time.Now())
+	})
+	return out.Admission, answered(out, err)
+}
+
+// seat loads the admission that this person on this device already has.
+func (t *tx) seat(d meeting.Docs, seats []meeting.Seat, a Arrival) (meeting.Docs, error) {
+	key := a.Person.Key()
+	i := slices.IndexFunc(seats, func(s meeting.Seat) bool { return s.Person == key && s.Device == a.Device })
+	if i < 0 {
+		return d, nil
+	}
+	return t.docs(d.Invitation.ID, seats[i].Admission)
+}
+
+// arrive asks the policy and applies the knock.
+func (t *tx) arrive(d meeting.Docs, a Arrival, fresh string, now time.Time) (outcome, error) {
+	f := Facts(&d, &a.Person, now)
+	v := t.l.c.Rules.Decide(f)
+	name := CleanText(a.Name, MaxName)
+	if name == "" {
+		name = or(d.Invitation.Name, or(a.Person.Name, d.Meeting.Owner.Name))
+	}
+	k := meeting.Knock{
+		ID: fresh, Person: a.Person, Name: name, Role: role(&d, &a.Person), Device: a.Device, Agent: a.Agent,
+		Admit: v.Verdict == policy.Admit, Wait: v.Verdict == policy.Wait, Rule: v.Rule, Why: v.Reason,
+	}
+	if a.Consent {
+		k.Consented = now
+	}
+	next, no, err := t.apply(d, k, now)
+	return outcome{No: no, Admission: next.Admission.ID}, err
+}
+
+// role is Host only for a person the header names, or for a co-host invitation
+// met by a sign-in; nothing typed or sent by the browser matters (T41).
+func role(d *meeting.Docs, p *meeting.Person) meeting.Role {
+	if d.Meeting.HostedBy(p.Key()) {
+		return meeting.Host
+	}
+	if d.Invitation.ID != "" && d.Invitation.Role == meeting.Host && p.Evidence.Method == meeting.OIDC && matches(&d.Invitation, p) {
+		return meeting.Host
+	}
+	return meeting.Guest
+}
+
+// matches reports whether p is whom the invitation means: the claim where one
+// is asked, else the address.
+func matches(v *meeting.Invitation, p *meeting.Person) bool {
+	if v.Match.Claim != "" {
+		return p.Meets(v.Match)
+	}
+	return v.Email != "" && p.Evidence.EmailVerified && meeting.FoldAddress(p.Email) == meeting.FoldAddress(v.Email)
+}
+
+// Facts gathers what the policy decides on.
+func Facts(d *meeting.Docs, p *meeting.Person, now time.Time) policy.Facts {
+	e := &p.Evidence
+	f := policy.Facts{Now: now}
+	f.Meeting.Phase, f.Meeting.Locked = d.Meeting.Phase, d.Meeting.Locked
+	f.Meeting.Starts, f.Meeting.Ends = d.Meeting.Starts, d.Meeting.Ends
+	f.Meeting.Opens = d.Meeting.Starts.Add(-d.Meeting.Settings.Early)
+	f.Meeting.Closes = d.Meeting.Ends.Add(d.Meeting.Settings.Grace)
+	f.Meeting.HostInside = d.Meeting.Phase == meeting.Open
+	f.Meeting.JoinBeforeHost = d.Meeting.Settings.JoinBeforeHost
+	v := &d.Invitation
+	f.Invitation.Present = v.ID != ""
+	f.Invitation.Revoked = v.Revoked
+	f.Invitation.Role = v.Role
+	f.Invitation.MatchesClaim = v.Match.Claim == "" || p.Meets(v.Match)
+	f.Invitation.AddressMatches = v.Email != "" && e.EmailVerified && meeting.FoldAddress(p.Email) == meeting.FoldAddress(v.Email)
+	f.Invitation.UsedElsewhere = len(v.Seats) > 0 && d.Admission.ID == ""
+	f.Person.Verified = p.Verified()
+	f.Person.Method, f.Person.Issuer, f.Person.Member = e.Method, p.Issuer, e.Member
+	f.Person.ACR, f.Person.AMR, f.Person.EmailVerified = e.ACR, e.AMR, e.EmailVerified
+	if _, domain, ok := strings.Cut(meeting.FoldAddress(p.Email), "@"); ok {
+		f.Person.EmailDomain = domain
+	}
+	f.Person.Organisation = e.Organisation
+	f.Person.Role = role(d, p)
+	f.Person.Banned = slices.Contains(d.Meeting.Banned, p.Key())
+	f.Back = d.Admission.State == meeting.Admitted || d.Admission.State == meeting.Left
+	return f
+}

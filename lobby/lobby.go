@@ -1,0 +1,154 @@
+// Package lobby is where guests arrive, prove who they are, wait and are seen,
+// and where a host lets them in, refuses them or puts them out.
+//
+// It refuses to let anybody into the room who is not admitted in the store, and
+// to tell a stranger whether a meeting exists.
+package lobby
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"vestibule/mail"
+	"vestibule/meeting"
+	"vestibule/policy"
+	"vestibule/store"
+)
+
+// Documents is where meetings are kept. An implementation MUST commit all of a
+// change or nothing, refuse it with store.ErrConflict when a document read has
+// changed, and wrap every doubt in store.ErrUnavailable.
+type Documents interface {
+	Read(ctx context.Context, m meeting.ID, names ...string) (map[string]store.Doc, error)
+	All(ctx context.Context, m meeting.ID) (map[string]store.Doc, error)
+	Commit(ctx context.Context, m meeting.ID, c store.Commit) (answer []byte, replayed bool, err error)
+	Events(ctx context.Context, m meeting.ID, after string, limit int) ([]store.Event, error)
+	Watch(ctx context.Context, wake func(meeting.ID)) error
+}
+
+// Shelf finds a host's meetings and counts attempts. Count MUST be atomic.
+type Shelf interface {
+	Index(ctx context.Context, owner string, m meeting.ID, ends, expires time.Time) error
+	Owned(ctx context.Context, owner string, from time.Time, limit int) ([]meeting.ID, error)
+	Count(ctx context.Context, kind, key string, limit int, window time.Duration) (bool, error)
+}
+
+// Backend is the conference server. Open MUST be idempotent; Remove of a person
+// who is not there MUST be no error.
+type Backend interface {
+	Open(ctx context.Context, room string) error
+	Remove(ctx context.Context, room, admission string) error
+	Close(ctx context.Context, room string) error
+}
+
+// Mailer hands mails over. It MUST answer *mail.Fault when the mail's own
+// server refuses, and name no address in an error.
+type Mailer interface {
+	Invitation(ctx context.Context, m mail.Invite) error
+	Code(ctx context.Context, m mail.Code) error
+}
+
+// Cutter ends every channel of one admission on this node, at once and for
+// good. It MUST return when that is done, and nil when there was none.
+type Cutter interface {
+	Cut(ctx context.Context, admission string) error
+}
+
+// Channel is a Cutter with the word the host is shown for it.
+type Channel struct {
+	Name string // "signalling", "relay"
+	Cutter
+}
+
+// Config says what the lobby stands on.
+type Config struct {
+	Documents Documents
+	Shelf     Shelf
+	Backend   Backend
+	Mailer    Mailer // nil: no mail leaves, links are handed over by the host
+	Cutters   []Channel
+	Rules     *policy.Rules // nil: the built-in rules
+	// Secret keys every fingerprint and link; at least 32 bytes. Changing it
+	// kills every link and code.
+	Secret []byte
+	// Door is the door origin, for the links in mails: "https://visio.example.org".
+	Door string
+	// Contact is whom a guest may call, shown in mails and pages.
+	Contact string
+	// Early is how long before its start a link begins to work. Default 15m;
+	// 0 to 24h.
+	Early time.Duration
+	// Grace is how long after its end a meeting may still be entered.
+	// Default 1h; 0 to 12h.
+	Grace time.Duration
+	// Keep is how long after its end a meeting's documents are kept. Default
+	// 24h; 1h to 8760h (CNIL: traces at most one year).
+	Keep   time.Duration
+	Logger *slog.Logger
+}
+
+// Lobby is the product. Its methods may be called at the same time.
+type Lobby struct {
+	c   Config
+	log *slog.Logger
+
+	mu       sync.Mutex
+	followed map[meeting.ID]*live // guarded by mu
+	passes   sync.Map             // [32]byte fingerprint of a pass -> *Seat
+	journal  []unconfirmed        // guarded by mu: expulsions the store has not confirmed
+	seats    sync.Map             // admission id -> *Seat
+	outlaws  sync.Map             // admission id -> time at which it was put out here
+	dirty    chan meeting.ID
+	lost     chan loss
+	mails    chan letter
+}
+
+// New returns a lobby, or every fault of the configuration.
+func New(c Config) (*Lobby, error) {
+	var faults []error
+	fault := func(bad bool, what string) {
+		if bad {
+			faults = append(faults, errors.New("lobby: "+what))
+		}
+	}
+	fault(c.Documents == nil, "Documents is missing")
+	fault(c.Shelf == nil, "Shelf is missing")
+	fault(c.Backend == nil, "Backend is missing")
+	fault(len(c.Secret) < 32, "Secret needs at least 32 bytes")
+	fault(c.Door == "", "Door is missing")
+	c.Early = or(c.Early, 15*time.Minute)
+	c.Grace = or(c.Grace, time.Hour)
+	c.Keep = or(c.Keep, 24*time.Hour)
+	fault(c.Early < 0 || c.Early > 24*time.Hour, "Early must be between 0 and 24h")
+	fault(c.Grace < 0 || c.Grace > 12*time.Hour, "Grace must be between 0 and 12h")
+	fault(c.Keep < time.Hour || c.Keep > 365*24*time.Hour, "Keep must be between 1h and 8760h")
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	if c.Rules == nil {
+		c.Rules = policy.Default()
+	}
+	l := &Lobby{
+		c: c, log: c.Logger, followed: map[meeting.ID]*live{},
+		dirty: make(chan meeting.ID, 1024), mails: make(chan letter, 1024),
+		lost: make(chan loss, 1024),
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	return l, nil
+}
+
+// AddCutter adds a channel that an expulsion must end. Call it before Run.
+func (l *Lobby) AddCutter(c Channel) { l.c.Cutters = append(l.c.Cutters, c) }
+
+func or[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
+		return d
+	}
+	return v
+}

@@ -1,0 +1,140 @@
+package lobby
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"vestibule/mail"
+	"vestibule/meeting"
+)
+
+// letter is an invitation mail to be sent.
+type letter struct {
+	meeting    meeting.ID
+	invitation string
+}
+
+// mailAll queues the invitation mails of a new meeting.
+func (l *Lobby) mailAll(id meeting.ID) { l.enqueue(letter{meeting: id}) }
+
+func (l *Lobby) enqueue(x letter) {
+	select {
+	case l.mails <- x:
+	default: // the host sees "on its way" and can send it again
+		l.log.Error("mail queue full", slog.String("meeting", string(x.meeting)))
+	}
+}
+
+// Remail sends an invitation's mail again.
+func (l *Lobby) Remail(ctx context.Context, id meeting.ID, host meeting.Key, invitation string) error {
+	out, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
+		d, err := t.docs(invitation, "")
+		if err != nil {
+			return outcome{}, err
+		}
+		switch {
+		case !d.Meeting.HostedBy(host):
+			return outcome{No: meeting.Refuse(meeting.NotHost)}, nil
+		case d.Invitation.Email == "" || d.Invitation.Revoked || l.c.Mailer == nil:
+			return outcome{No: meeting.Refuse(meeting.NotFound)}, nil
+		}
+		_, no, err := t.apply(d, meeting.MailTold{State: meeting.Mailing}, time.Now())
+		return outcome{No: no}, err
+	})
+	if err := answered(out, err); err != nil {
+		return err
+	}
+	l.enqueue(letter{id, invitation})
+	return nil
+}
+
+// post sends queued mails until ctx ends.
+func (l *Lobby) post(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case x := <-l.mails:
+			if err := l.send(ctx, x); err != nil && ctx.Err() == nil {
+				l.log.ErrorContext(ctx, "invitations not mailed", slog.String("meeting", string(x.meeting)), slog.Any("error", err))
+			}
+		}
+	}
+}
+
+// send mails one invitation, or all of a meeting that are still to be mailed.
+func (l *Lobby) send(ctx context.Context, x letter) error {
+	if l.c.Mailer == nil {
+		return nil
+	}
+	s, err := l.load(ctx, x.meeting)
+	if err != nil {
+		return err
+	}
+	for id := range s.Invitations {
+		v := s.Invitations[id]
+		if v.Mail.State != meeting.Mailing || v.Email == "" || x.invitation != "" && x.invitation != id {
+			continue
+		}
+		m := &s.Meeting
+		told := meeting.MailTold{State: meeting.Mailed}
+		if err := l.c.Mailer.Invitation(ctx, mail.Invite{
+			To: v.Email, Name: v.Name, HostName: m.Owner.Name, Title: m.Title, Starts: m.Starts, Ends: m.Ends,
+			Zone: m.Zone, Lang: or(v.Lang, m.Lang), Link: l.c.Door + "/i/" + l.Link(m.ID, &v), Contact: l.c.Contact,
+			UID: v.ID + "@" + string(m.ID), Sequence: int(v.Generation),
+		}); err != nil {
+			told = meeting.MailTold{State: meeting.MailFailed, Fault: faultWord(err)}
+			l.log.WarnContext(ctx, "invitation not mailed", slog.String("meeting", string(m.ID)), slog.String("invitation", v.ID), slog.Any("error", err))
+		}
+		if err := l.told(ctx, m.ID, v.ID, told); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Lobby) told(ctx context.Context, id meeting.ID, invitation string, e meeting.MailTold) error {
+	_, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
+		d, err := t.docs(invitation, "")
+		if err != nil || d.Invitation.ID == "" {
+			return outcome{}, err
+		}
+		_, no, err := t.apply(d, e, time.Now())
+		return outcome{No: no}, err
+	})
+	return err
+}
+
+// faultWord names what went wrong with a mail, without an address.
+func faultWord(err error) string {
+	var f *mail.Fault
+	if errors.As(err, &f) {
+		return f.Kind.String()
+	}
+	return "failed"
+}
+
+// Owned lists a host's meetings that end after from, soonest first.
+func (l *Lobby) Owned(ctx context.Context, owner meeting.Key, from time.Time, limit int) ([]*Snapshot, error) {
+	ids, err := l.c.Shelf.Owned(ctx, l.shelf(owner), from, limit)
+	if err != nil {
+		return nil, err
+	}
+	var list []*Snapshot
+	for _, id := range ids {
+		s, err := l.load(ctx, id)
+		var no *meeting.Refusal
+		if errors.As(err, &no) {
+			continue // forgotten since, or never finished
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s.Meeting.HostedBy(owner) {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}

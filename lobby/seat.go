@@ -1,0 +1,209 @@
+package lobby
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vestibule/meeting"
+)
+
+// Seat is a live admission as this node knows it: what the proxy asks on every
+// request, without a round trip.
+type Seat struct {
+	Meeting   meeting.ID
+	Admission string
+	of        *live
+	mac       []byte // fingerprint of the pass
+	finger    [32]byte
+	state     atomic.Pointer[seatState]
+	used      atomic.Int64 // unix seconds of the last request
+	channels  atomic.Int32 // live connections held by the front
+	over      chan struct{}
+	once      sync.Once
+}
+
+// Over is closed when the seat has lost the right to be inside, also where
+// another device of the same admission took its place.
+func (s *Seat) Over() <-chan struct{} { return s.over }
+
+func (s *Seat) end() { s.once.Do(func() { close(s.over) }) }
+
+// Hold counts a live connection of the seat until the returned func is called.
+func (s *Seat) Hold() (release func()) {
+	s.channels.Add(1)
+	return func() { s.channels.Add(-1) }
+}
+
+// seatState is replaced whole whenever the meeting changed.
+type seatState struct {
+	no   *meeting.Refusal // nil: may be in the room
+	info Info
+}
+
+// Info is what the room needs to know of somebody inside.
+type Info struct {
+	Room     string
+	Title    string
+	Name     string
+	Role     meeting.Role
+	Lang     string
+	Locked   bool
+	Settings meeting.Settings
+	Host     string
+}
+
+// fresh is the age up to which a node trusts what it last read of a meeting. A
+// sweep renews it every second; older than this the store is asked before
+// anything new passes.
+const fresh = 2 * time.Second
+
+// Live answers the seat that a pass opens, or why it opens none. For a known
+// seat it takes no lock, asks no store and allocates nothing.
+func (l *Lobby) Live(ctx context.Context, pass string) (*Seat, Info, error) {
+	return l.alive(ctx, pass, time.Now())
+}
+
+func (l *Lobby) alive(ctx context.Context, pass string, now time.Time) (*Seat, Info, error) {
+	finger := sha256.Sum256([]byte(pass))
+	v, ok := l.passes.Load(finger)
+	if !ok {
+		return l.sit(ctx, pass, finger, now)
+	}
+	s := v.(*Seat) //nolint:forcetypeassert // only Seats are stored
+	if now.UnixNano()-s.of.at.Load() > int64(fresh) {
+		if err := l.refresh(ctx, s.of); err != nil {
+			return nil, Info{}, err
+		}
+	}
+	s.used.Store(now.Unix())
+	st := s.state.Load()
+	if st.no != nil {
+		return s, st.info, st.no
+	}
+	return s, st.info, nil
+}
+
+// sit makes the seat of a pass this node has not met yet.
+func (l *Lobby) sit(ctx context.Context, pass string, finger [32]byte, now time.Time) (*Seat, Info, error) {
+	id, admission, ok := carried(pass)
+	if !ok {
+		return nil, Info{}, meeting.Refuse(meeting.SignIn)
+	}
+	// An unknown pass always asks the store: what this node remembers may be
+	// older than the pass. Nothing is followed for a forged one.
+	snap, err := l.load(ctx, id)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	a, ok := snap.Admission(admission)
+	mac := l.mac("pass", []byte(pass))
+	if !ok || len(a.Pass) == 0 || !hmac.Equal(a.Pass, mac) {
+		if ok && a.State == meeting.Expelled {
+			return nil, Info{}, meeting.Refuse(meeting.Removed)
+		}
+		return nil, Info{}, meeting.Refuse(meeting.SignIn)
+	}
+	f := l.follow(id)
+	s := &Seat{Meeting: id, Admission: admission, of: f, mac: mac, finger: finger, over: make(chan struct{})}
+	s.used.Store(now.Unix())
+	l.judge(s, snap, now)
+	f.mu.Lock()
+	old := f.seats[admission]
+	f.seats[admission] = s
+	f.mu.Unlock()
+	if old != nil {
+		l.passes.Delete(old.finger)
+		l.judge(old, snap, now)
+		old.end()
+	}
+	l.passes.Store(finger, s)
+	l.seats.Store(admission, s)
+	if err := l.refresh(ctx, f); err != nil {
+		return nil, Info{}, err
+	}
+	st := s.state.Load()
+	if st.no != nil {
+		return s, st.info, st.no
+	}
+	return s, st.info, nil
+}
+
+// judge decides anew what the seat may do, after the meeting changed. It
+// answers whether the whole admission has just lost the right to be inside; a
+// seat whose pass was replaced only ends itself.
+func (l *Lobby) judge(s *Seat, snap *Snapshot, now time.Time) (lost bool) {
+	_, outlaw := l.outlaws.Load(s.Admission)
+	a, ok := snap.Admission(s.Admission)
+	d := meeting.Docs{Meeting: snap.Meeting, Admission: a}
+	// The invitation is left out: a link withdrawn later does not put out who
+	// is inside; expelling does.
+	st := &seatState{info: Info{
+		Room: snap.Meeting.Room, Title: snap.Meeting.Title, Name: a.Name, Role: a.Role, Lang: snap.Meeting.Lang,
+		Locked: snap.Meeting.Locked, Settings: snap.Meeting.Settings, Host: snap.Meeting.Owner.Name,
+	}}
+	switch {
+	case outlaw:
+		st.no = meeting.Refuse(meeting.Removed)
+	case !ok:
+		st.no = meeting.Refuse(meeting.NotFound)
+	default:
+		st.no = d.MayEnter(now)
+	}
+	lost = st.no != nil
+	if st.no == nil && !hmac.Equal(a.Pass, s.mac) {
+		st.no = meeting.Refuse(meeting.Stale) // another device took over
+	}
+	if st.no != nil {
+		s.end()
+	}
+	before := s.state.Swap(st)
+	return lost && (before == nil || before.no == nil)
+}
+
+// shut refuses the seat at once, ahead of the store's word.
+func (s *Seat) shut(why meeting.Reason) {
+	st := *s.state.Load()
+	if st.no == nil {
+		st.no = meeting.Refuse(why)
+		s.state.Store(&st)
+	}
+	s.end()
+}
+
+// May answers the seat's state now, as last read.
+func (s *Seat) May() (Info, error) {
+	st := s.state.Load()
+	if st.no != nil {
+		return st.info, st.no
+	}
+	return st.info, nil
+}
+
+func (l *Lobby) seatOf(admission string) (*Seat, bool) {
+	v, ok := l.seats.Load(admission)
+	if !ok {
+		return nil, false
+	}
+	s, ok := v.(*Seat)
+	return s, ok
+}
+
+// AdmissionOf reads the admission's id out of a pass. It proves nothing: it
+// only tells where the page of that admission is.
+func AdmissionOf(pass string) (string, bool) {
+	_, a, ok := carried(pass)
+	return a, ok
+}
+
+// Present reports whether somebody is in the room: by this node's connections
+// where it holds the seat, else by what the store last said.
+func (l *Lobby) Present(a *meeting.Admission) bool {
+	if s, ok := l.seatOf(a.ID); ok {
+		return s.channels.Load() > 0
+	}
+	return a.State == meeting.Admitted && !a.Entered.IsZero()
+}
