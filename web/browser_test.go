@@ -1,0 +1,162 @@
+package web_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"vestibule/web"
+)
+
+// policy is stricter than what the door sends in one point: forms may go to
+// the room of the examples, nowhere else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"form-action 'self' https://room.exemple.fr; base-uri 'none'; frame-ancestors 'none'"
+
+// door serves the examples at /x/{name} and whatever a test hangs beside them.
+type door struct {
+	*httptest.Server
+	pages *web.Pages
+	mux   *http.ServeMux
+
+	mu    sync.Mutex
+	posts []string // guarded by mu: path?form of every POST
+	sizes map[string]int
+}
+
+func newDoor(t *testing.T) *door {
+	t.Helper()
+	d := &door{pages: newPages(t), mux: http.NewServeMux(), sizes: map[string]int{}}
+	byName := map[string]web.Page{}
+	for _, e := range examples() {
+		byName[e.name] = e.page
+	}
+	d.mux.HandleFunc("GET /x/{name}", func(w http.ResponseWriter, r *http.Request) {
+		d.write(t, w, r, byName[r.PathValue("name")])
+	})
+	d.mux.Handle("GET /static/", http.StripPrefix("/static/", d.pages.Static()))
+	// A stream that says nothing, for pages that are only looked at.
+	quiet := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+	d.mux.HandleFunc("GET /a/ad01/events", quiet)
+	d.mux.HandleFunc("GET /m/0af1/events", quiet)
+	d.mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		d.mu.Lock()
+		d.posts = append(d.posts, r.URL.Path+"?"+r.PostForm.Encode())
+		d.mu.Unlock()
+		d.write(t, w, r, web.Fault{Reference: "POST"})
+	})
+	d.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		d.mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(d.Close)
+	return d
+}
+
+func (d *door) write(t *testing.T, w http.ResponseWriter, r *http.Request, p web.Page) {
+	if p == nil {
+		http.NotFound(w, r)
+		return
+	}
+	if err := d.pages.Write(w, r, http.StatusOK, p); err != nil {
+		t.Error(err)
+	}
+}
+
+func (d *door) posted() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]string(nil), d.posts...)
+}
+
+// browse starts one headless browser for the test.
+func browse(t *testing.T) context.Context {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("no browser in -short")
+	}
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal("chromium is missing: apt-get install chromium")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	t.Cleanup(cancel)
+	ctx, stop := chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Headless, chromedp.CombinedOutput(io.Discard),
+		chromedp.WSURLReadTimeout(time.Minute),
+	))
+	t.Cleanup(stop)
+	// What the content policy refuses is counted by the browser, not by us.
+	do(t, ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+			Source: `window.refused = []; addEventListener("securitypolicyviolation", (e) => refused.push(e.violatedDirective + " " + e.blockedURI + " " + e.sample))`,
+		})
+		return err
+	}))
+	return ctx
+}
+
+func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eval[T any](t *testing.T, ctx context.Context, js string) T {
+	t.Helper()
+	got, err := chromedp.Run(ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// until waits for a condition in the page.
+func until(t *testing.T, ctx context.Context, js string) {
+	t.Helper()
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool](js, chromedp.WithPollingTimeout(20*time.Second), chromedp.WithPollingInterval(20*time.Millisecond)))
+	if err != nil {
+		t.Fatalf("%s never came true: %v", js, err)
+	}
+}
+
+// look sets scheme and size. Motion is reduced, so that pictures are the same.
+func look(scheme string, width, height int64) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+		if err != nil {
+			return err
+		}
+		return chromedp.Do(ctx, chromedp.EmulateViewport(width, height))
+	})
+}
+
+// axe returns the accessibility checker, which npm fetched.
+func axe(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("axe/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("axe-core is missing: run make axe, or npm ci in web/axe (%v)", err)
+	}
+	return strings.TrimSpace(string(b))
+}

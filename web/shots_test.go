@@ -1,0 +1,137 @@
+package web_test
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"vestibule/web/locale"
+)
+
+// shots is where pictures go: go test ./web -run Looks -shots ../e2e/out/pages.
+var shots = flag.String("shots", "", "folder for a picture of every page")
+
+// whole are the examples looked at in every language, scheme and width; the
+// other states of the same pages are looked at once.
+func whole() []string {
+	return []string{
+		"home", "invitation", "invitation-early", "code-wrong", "name-faulty", "waiting", "waiting-admitted", "done-left",
+		"refused-not_found", "fault", "meetings", "new-faulty", "created", "console", "console-locked",
+	}
+}
+
+// entering is not among them: it leaves at once, as it should.
+func still(e example) bool { return e.name != "entering" && e.name != "waiting-admitted" }
+
+// verdict is what the page in the browser says of itself.
+type verdict struct {
+	Axe     []string `json:"axe"`
+	Refused []string `json:"refused"`
+	Wide    []string `json:"wide"`
+	Small   []string `json:"small"`
+	Bytes   int      `json:"bytes"`
+	Ready   int      `json:"ready"` // ms until interactive
+}
+
+const judge = `(async () => {
+	const axed = await axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]});
+	const name = (e) => e.tagName + "#" + e.id + "." + e.className + " " + (e.textContent || "").trim().slice(0, 30);
+	const shown = (e) => e.checkVisibility() && e.getBoundingClientRect().width > 1;
+	return {
+		axe: axed.violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.html + " " + (n.any[0]?.message ?? n.failureSummary ?? ""))),
+		refused: window.refused,
+		wide: document.documentElement.scrollWidth > innerWidth ? [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map(name) : [],
+		small: [...document.querySelectorAll("button, summary, .button, input:not([type=hidden]):not([type=checkbox]), select, .foot a")].filter(shown).filter((e) => e.getBoundingClientRect().height < 43.5).map(name),
+		bytes: [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].reduce((sum, e) => sum + e.decodedBodySize, 0),
+		ready: Math.round(performance.getEntriesByType("navigation")[0].domInteractive),
+	};
+})()`
+
+// TestLooks renders every page in a real browser under the door's own content
+// policy, lets axe read it, and takes its picture.
+func TestLooks(t *testing.T) {
+	checker := axe(t)
+	d := newDoor(t)
+	ctx := browse(t)
+	for _, e := range examples() {
+		if e.name == "entering" {
+			continue
+		}
+		for _, lang := range locale.Langs() {
+			for _, scheme := range []string{"light", "dark"} {
+				for _, width := range []int64{390, 1280} {
+					once := lang == "fr" && scheme == "light" && width == 390
+					if !once && !slices.Contains(whole(), e.name) {
+						continue
+					}
+					name := e.name + "." + lang + "." + scheme + "." + map[int64]string{390: "390", 1280: "1280"}[width]
+					do(t, ctx, look(scheme, width, 844), chromedp.Navigate(d.URL+"/x/"+e.name+"?lang="+lang))
+					judged(t, ctx, name, checker)
+					picture(t, ctx, name)
+				}
+			}
+		}
+	}
+}
+
+func judged(t *testing.T, ctx context.Context, name, checker string) {
+	t.Helper()
+	eval[any](t, ctx, checker+"\n;null")
+	v := eval[verdict](t, ctx, judge)
+	for what, found := range map[string][]string{"axe finds": v.Axe, "the content policy refused": v.Refused, "wider than the window": v.Wide, "too small to press": v.Small} {
+		for _, f := range found {
+			t.Errorf("%s: %s %s", name, what, f)
+		}
+	}
+	if v.Bytes == 0 || v.Bytes > 60_000 {
+		t.Errorf("%s: %d bytes in all, want at most 60000", name, v.Bytes)
+	}
+}
+
+func picture(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	if *shots == "" {
+		return
+	}
+	b, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(*shots, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(*shots, name+".png"), b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNothingIsLostWhenEnlarged looks at narrow windows, at 200 % zoom, which
+// is a window half as wide, and at letters twice the size.
+func TestNothingIsLostWhenEnlarged(t *testing.T) {
+	d := newDoor(t)
+	ctx := browse(t)
+	const wide = `[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && !e.closest(".sr, .skip") && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName + "." + e.className + "#" + e.id)`
+	for _, e := range examples() {
+		if !still(e) {
+			continue
+		}
+		for _, lang := range locale.Langs() {
+			do(t, ctx, look("light", 360, 800), chromedp.Navigate(d.URL+"/x/"+e.name+"?lang="+lang))
+			for _, c := range []struct {
+				width int64
+				size  string
+			}{{360, "100%"}, {320, "100%"}, {640, "200%"}, {390, "200%"}} {
+				do(t, ctx, look("light", c.width, 800))
+				eval[any](t, ctx, `document.documentElement.style.fontSize = "`+c.size+`"`)
+				for _, w := range eval[[]string](t, ctx, wide) {
+					t.Errorf("%s in %s at %d px, letters %s: %s is cut off", e.name, lang, c.width, c.size, w)
+				}
+			}
+		}
+	}
+}
