@@ -125,6 +125,79 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// An address makes a member only if it is verified.
+func TestMember(t *testing.T) {
+	domain := auth.Rule{Claim: "email", Values: []string{"@hospital.example"}}
+	for _, c := range []struct {
+		name string
+		rule auth.Rule
+		edit func(*authtest.Provider)
+		mail string
+		want bool
+	}{
+		{name: "no rule", want: false},
+		{name: "domain", rule: domain, want: true},
+		{name: "domain, address not verified", rule: domain, mail: "ignore", want: false},
+		{name: "longer domain", rule: domain, want: false, edit: person("email", "ada@evil-hospital.example")},
+		{name: "sub-domain", rule: domain, want: false, edit: person("email", "ada@x.hospital.example")},
+		{name: "address", rule: auth.Rule{Claim: "email", Values: []string{"Ada@hospital.example"}}, want: true},
+		{name: "list", rule: auth.Rule{Claim: "groups", Values: []string{"doctors"}}, edit: person("groups", []string{"a", "doctors"}), want: true},
+		{name: "part of a value", rule: auth.Rule{Claim: "groups", Values: []string{"doctors"}}, edit: person("groups", "doctors2"), want: false},
+		{name: "object", rule: auth.Rule{Claim: "groups", Values: []string{"*"}}, edit: person("groups", authtest.Claims{"a": "b"}), want: false},
+		{name: "everybody there", rule: auth.Rule{Claim: "sub", Values: []string{"*"}}, want: true},
+		{name: "empty", rule: auth.Rule{Claim: "hd", Values: []string{"*"}}, edit: person("hd", ""), want: false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			op := authtest.New(issuer, authtest.NewKey("k1", jose.ES256))
+			if c.edit != nil {
+				c.edit(op)
+			}
+			o := hospital(t, op, func(p *auth.Provider) { p.Member, p.EmailVerified = c.rule, c.mail })
+			got, _, err := signIn(t.Context(), o, op)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Evidence.Member != c.want {
+				t.Errorf("Member = %v, want %v", got.Evidence.Member, c.want)
+			}
+		})
+	}
+}
+
+func person(k string, v any) func(*authtest.Provider) {
+	return func(p *authtest.Provider) { p.Person[k] = v }
+}
+
+func TestNames(t *testing.T) {
+	for _, c := range []struct {
+		claims authtest.Claims
+		rule   string
+		want   string
+	}{
+		{authtest.Claims{"name": "Ada Martin"}, "", "Ada Martin"},
+		{authtest.Claims{"given_name": "Ada", "family_name": "Martin"}, "", "Ada Martin"},
+		{authtest.Claims{"given_name": "Ada", "usual_name": "Martin"}, "", "Ada Martin"}, // ProConnect
+		{authtest.Claims{"name": "x", "cn": []string{"Ada Martin", "A. Martin"}}, "cn", "Ada Martin"},
+		{authtest.Claims{"name": " Ada\r\n\u202eMar\u200btin\x00\t! "}, "", "Ada Martin !"},
+		{authtest.Claims{"name": "E\u0301mile"}, "", "Émile"},
+		{authtest.Claims{"name": strings.Repeat("é", 500)}, "", strings.Repeat("é", 120)},
+		{authtest.Claims{"name": 7}, "", "7"},
+		{authtest.Claims{}, "", ""},
+	} {
+		op := authtest.New(issuer, authtest.NewKey("k1", jose.ES256))
+		op.Person = c.claims
+		op.Person["sub"] = "u-1"
+		o := hospital(t, op, func(p *auth.Provider) { p.ClaimMap.Name = c.rule })
+		got, _, err := signIn(t.Context(), o, op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Name != c.want {
+			t.Errorf("%v: Name = %q, want %q", c.claims, got.Name, c.want)
+		}
+	}
+}
+
 func TestStartAsksForWhatIsConfigured(t *testing.T) {
 	op := authtest.New(issuer, authtest.NewKey("k1", jose.ES256))
 	o := hospital(t, op, func(p *auth.Provider) {

@@ -44,13 +44,7 @@ func client(p Provider, inner http.RoundTripper) *http.Client {
 			ForceAttemptHTTP2:      true,
 		}
 	}
-	return &http.Client{
-		Transport: &guard{inner: inner},
-		Timeout:   timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		},
-	}
+	return &http.Client{Transport: &guard{inner: inner}, Timeout: timeout}
 }
 
 func proxy(u *url.URL) func(*http.Request) (*url.URL, error) {
@@ -60,7 +54,8 @@ func proxy(u *url.URL) func(*http.Request) (*url.URL, error) {
 	return http.ProxyURL(u)
 }
 
-// guard is a breaker and a limit round a transport.
+// guard is a breaker and a limit round a transport. It also turns a redirect
+// into an error, before http.Client can follow it.
 type guard struct {
 	inner http.RoundTripper
 

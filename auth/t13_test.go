@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -119,9 +120,6 @@ func tokenModules(k keyring) []misdeed {
 }
 
 func personModules() []misdeed {
-	person := func(k string, v any) func(*authtest.Provider) {
-		return func(p *authtest.Provider) { p.Person[k] = v }
-	}
 	return []misdeed{
 		{name: "scope-userinfo-claims", want: "accepted", site: func(p *auth.Provider) { p.ClaimsFrom = "userinfo" }},
 		{name: "userinfo-invalid-sub", want: "userinfo_sub", do: userinfo("sub", "u-2")},
@@ -203,6 +201,9 @@ func transportModules(k keyring) []misdeed {
 		}},
 		{name: "discovery-500", want: "unavailable", do: status(discovery, 500)},
 		{name: "discovery-html", want: "unavailable", do: status(discovery, 200)},
+		{name: "discovery-huge", want: "unavailable", do: padded(discovery)},
+		{name: "jwks-huge", want: "unavailable", do: padded(jwks)},
+		{name: "userinfo-huge", want: "unavailable", do: padded("/userinfo")},
 		{name: "jwks-500", want: "unavailable", do: status(jwks, 500)},
 		{name: "jwks-html", want: "unavailable", do: status(jwks, 200)},
 		{name: "form-post-error", want: "access_denied", do: answer(func(q url.Values) {
@@ -336,6 +337,17 @@ func huge(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(strings.Repeat("a", 2<<10)))
 	}
 	_, _ = w.Write([]byte(`"}`))
+}
+
+// padded makes a good reply too large.
+func padded(path string) func(*authtest.Provider) {
+	return func(p *authtest.Provider) {
+		p.Instead = instead(path, func(w http.ResponseWriter, r *http.Request) {
+			delete(p.Instead, path)
+			p.ServeHTTP(w, r)
+			_, _ = w.Write(bytes.Repeat([]byte{' '}, 1<<20))
+		})
+	}
 }
 
 func flipSignature(p *authtest.Provider) {

@@ -134,6 +134,7 @@ func TestBackChannel(t *testing.T) {
 		{name: "no-event", want: "events", edit: del("events")},
 		{name: "wrong-event", want: "events", edit: put("events", authtest.Claims{"https://evil.example/event": authtest.Claims{}})},
 		{name: "event-not-an-object", want: "events", edit: put("events", authtest.Claims{"http://schemas.openid.net/event/backchannel-logout": "yes"})},
+		{name: "event-null", want: "events", edit: put("events", authtest.Claims{"http://schemas.openid.net/event/backchannel-logout": nil})},
 		{name: "with-nonce", want: "nonce", edit: put("nonce", "x")},
 		{name: "with-null-nonce", want: "nonce", edit: put("nonce", nil)},
 		{name: "no-jti", want: "jti_missing", edit: del("jti")},
