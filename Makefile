@@ -65,7 +65,7 @@ build: room
 .PHONY: demo-build
 demo-build: room
 	$(call say,bin/vestibule-demo (with a whole LiveKit server inside: the first build takes about two minutes))
-	cd deploy/demo && go build -o '$(CURDIR)/bin/vestibule-demo' .
+	cd deploy/demo && go build -o '$(CURDIR)/bin/vestibule-demo' ./cmd/vestibule-demo
 
 .PHONY: demo
 demo: demo-build

@@ -1,22 +1,12 @@
 package vestibule_test
 
 import (
-	"fmt"
+	"os"
 	"path"
+	"regexp"
 	"strings"
 	"testing"
 )
-
-// floors is the table of docs/ARCHITECTURE.md: an import goes down, never
-// sideways. A package gets its line in the commit that brings it.
-const floors = `
-0  meeting  web/locale  web/room  cert
-1  policy  audit  auth  store  turn  conference  mail  web  dialin/media  dialin/h323/per
-2  lobby  conference/livekit  conference/jitsi  conference/bigbluebutton  conference/galene  dialin/h323
-3  gateway  dialin  dialin/sip  store/storetest  conference/conferencetest
-4  config  deploy/demo/*
-5  cmd/*  deploy  deploy/demo  e2e
-`
 
 // cages names, for each library that must not spread, the one package that
 // may know it. The demo and e2e are not the product: they may know them all.
@@ -38,31 +28,41 @@ github.com/wneessen/go-mail      mail
 github.com/arran4/golang-ical    mail
 `
 
-func floorOf(pkg string) (int, bool) {
-	for line := range strings.Lines(floors) {
-		var floor int
-		rooms := strings.Fields(line)
-		if len(rooms) == 0 {
-			continue
-		}
-		if _, err := fmt.Sscan(rooms[0], &floor); err != nil {
-			panic(err)
-		}
-		for _, room := range rooms[1:] {
-			if ok, _ := path.Match(room, pkg); ok {
-				return floor, true
+// floors reads the table of docs/ARCHITECTURE.md, which is the only one: lines
+// that begin with a number, each with the packages of that floor. A package
+// gets its place in the commit that brings it.
+func floors(t *testing.T) func(pkg string) (int, bool) {
+	t.Helper()
+	text, err := os.ReadFile("docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table [][]string
+	for _, m := range regexp.MustCompile(`(?m)^([0-9])  (.+)$`).FindAllStringSubmatch(string(text), -1) {
+		table = append(table, append([]string{m[1]}, strings.Fields(m[2])...))
+	}
+	if len(table) == 0 {
+		t.Fatal("docs/ARCHITECTURE.md has no table of floors")
+	}
+	return func(pkg string) (int, bool) {
+		for _, row := range table {
+			for _, room := range row[1:] {
+				if ok, _ := path.Match(room, pkg); ok {
+					return int(row[0][0] - '0'), true
+				}
 			}
 		}
+		return 0, false
 	}
-	return 0, false
 }
 
 // Tests may import what they like: a contract is run by the packages below it.
 func TestImportsGoDown(t *testing.T) {
+	floorOf := floors(t)
 	for _, s := range product(t) {
 		from, ok := floorOf(s.pkg)
 		if !ok {
-			t.Errorf("%s: package %s has no floor in layers_test.go", s.path, s.pkg)
+			t.Errorf("%s: package %s has no floor in docs/ARCHITECTURE.md", s.path, s.pkg)
 		}
 		for _, imp := range s.imports() {
 			to, ours := strings.CutPrefix(imp, "vestibule/")
