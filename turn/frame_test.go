@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -21,9 +22,7 @@ import (
 func killer(tb testing.TB) []byte {
 	tb.Helper()
 	m := message(tb, stun.MethodSend, stun.ClassIndication,
-		stun.RawAttribute{Type: stun.AttrData, Value: nil},
-		stun.RawAttribute{Type: stun.AttrXORPeerAddress, Value: nil},
-		stun.RawAttribute{Type: stun.AttrDontFragment, Value: nil})
+		data("boom"), stun.RawAttribute{Type: stun.AttrXORPeerAddress, Value: nil})
 	if len(m.Raw) != 32 {
 		tb.Fatalf("killer has %d bytes, want 32", len(m.Raw))
 	}
@@ -279,8 +278,21 @@ func (r scribbler) spoilt(c *caller) []byte {
 	return c.signed(methods[r.IntN(len(methods))], attrs...).Raw
 }
 
+// deadly reports whether pion's reader panics on b.
+func deadly(b []byte) (dead bool) {
+	defer func() { dead = recover() != nil }()
+	m := &stun.Message{Raw: slices.Clip(b)}
+	if m.Decode() == nil {
+		_ = new(stun.XORMappedAddress).GetFromAs(m, stun.AttrXORPeerAddress)
+	}
+	return false
+}
+
 func TestT46CrashDatagrams(t *testing.T) {
 	t.Parallel()
+	if !deadly(killer(t)) {
+		t.Error("the datagram this test is about harms nobody")
+	}
 	c := config()
 	c.TLS = certificate(t)
 	s := start(t, c)

@@ -2,6 +2,7 @@ package turn_test
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -90,6 +91,11 @@ func TestT37CutEndsEverythingAtOnce(t *testing.T) {
 		})
 	}
 	wait.Wait()
+	for i, a := range out[1:] {
+		if !closed(a.conn, patience) {
+			t.Errorf("%s: the connection of the expelled stays", networks[i+1])
+		}
+	}
 	if code := out[0].refresh(); code != 401 {
 		t.Errorf("Refresh after the cut = %d, want 401", code)
 	}
@@ -188,22 +194,50 @@ func TestT47ThreeRelaysAnAdmission(t *testing.T) {
 	}
 }
 
+// TestT47BandwidthOfOneAdmission bursts 200 KB each way through 64 KiB/s.
 func TestT47BandwidthOfOneAdmission(t *testing.T) {
 	t.Parallel()
+	const rate, packets, size = 64 << 10, 200, 1000
 	c := config()
-	c.BytesPerSecond = 64 << 10
+	c.BytesPerSecond = rate
 	s := start(t, c)
-	greedy, modest := relayed(t, s, "udp", "greedy"), relayed(t, s, "udp", "modest")
-	got := 0
-	for range 200 { // 200 KB each way
-		if greedy.echoes(0x4000, string(make([]byte, 1000)), 10*time.Millisecond) {
-			got++
+	modest := relayed(t, s, "udp", "modest")
+	for _, up := range []bool{true, false} {
+		peer := newPeer(t)
+		greedy := dial(t, s, "udp", s.Issue(fmt.Sprintf("greedy %v", up), time.Now()))
+		if greedy.allocate() != 0 || greedy.bind(0x4000, peer.LocalAddr()) != 0 {
+			t.Fatal("no relay")
 		}
-	}
-	// The bucket holds a second's worth and the loop takes seconds, so what
-	// came back is bounded by time, not by one bucket.
-	if got == 0 || got == 200 {
-		t.Errorf("%d of 200 KB came back through 64 KiB/s, want some", got)
+		begin := time.Now()
+		hear := func() ([]byte, error) { return greedy.receive(100 * time.Millisecond) }
+		if up {
+			hear = func() ([]byte, error) {
+				b := make([]byte, 2048)
+				_ = peer.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				n, _, err := peer.ReadFrom(b)
+				return b[:n], err
+			}
+		}
+		for range packets {
+			if up {
+				greedy.send(channelData(0x4000, make([]byte, size)))
+			} else if _, err := peer.WriteTo(make([]byte, size), greedy.relay); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := 0
+		for {
+			b, err := hear()
+			if err != nil {
+				break
+			}
+			got += len(b)
+		}
+		// A second's worth at once, and what time has brought since.
+		most := rate + int(time.Since(begin).Seconds()*rate) + 2*size
+		if got < rate/2 || got > most {
+			t.Errorf("up %v: %d of %d bytes came through, want %d to %d", up, got, packets*size, rate/2, most)
+		}
 	}
 	if !modest.echoes(0x4000, "hello", patience) {
 		t.Error("another admission suffers from it")
@@ -320,5 +354,67 @@ func TestAllocateRefusesWhatPionMisreads(t *testing.T) {
 	}
 	if got := s.Live("adm-1"); got != 0 {
 		t.Errorf("Live = %d, want 0", got)
+	}
+}
+
+// TestCutDuringRequests: pion must not be taken apart while its reader puts
+// a permission in. The race detector sees it when it is.
+func TestCutDuringRequests(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.Peers = policy("127.0.0.0/8")
+	s := start(t, c)
+	for i := range 40 {
+		admission := fmt.Sprintf("adm-%d", i)
+		a := dialFrom(t, s, []string{"udp", "tcp"}[i%2], s.Issue(admission, time.Now()), byte(1+i))
+		if code := a.allocate(); code != 0 {
+			t.Fatalf("Allocate = %d, want success", code)
+		}
+		var requests [][]byte
+		for j := range byte(60) {
+			peer := peerAddress(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 1, j}), 20000))
+			requests = append(requests, a.signed(stun.MethodCreatePermission, peer).Raw)
+		}
+		var wait sync.WaitGroup
+		begun := make(chan struct{})
+		wait.Go(func() {
+			for j, b := range requests {
+				if j == i {
+					close(begun)
+				}
+				if _, err := a.conn.Write(b); err != nil {
+					return // the cut closed it
+				}
+			}
+		})
+		<-begun
+		if err := s.Cut(t.Context(), admission); err != nil {
+			t.Error(err)
+		}
+		wait.Wait()
+	}
+	if !relayedFrom(t, s, "udp", "good", 100).echoes(0x4000, "hello", patience) {
+		t.Error("the relay does not work any more")
+	}
+}
+
+// TestEndOfLifetime: pion's own timer does not wait for its reader either,
+// so nothing is put into an allocation that is about to end.
+func TestEndOfLifetime(t *testing.T) {
+	t.Parallel()
+	s := start(t, config())
+	a := dial(t, s, "udp", s.Issue("adm-1", time.Now()))
+	if code, _ := a.do(stun.MethodAllocate, udpTransport, lifetime(1)); code != 0 {
+		t.Fatalf("Allocate = %d, want success", code)
+	}
+	peer := newPeer(t).LocalAddr()
+	if code := a.bind(0x4000, peer); code != 437 {
+		t.Errorf("ChannelBind in the last second = %d, want 437", code)
+	}
+	if code := a.refresh(); code != 0 {
+		t.Errorf("Refresh in the last second = %d, want success", code)
+	}
+	if code := a.bind(0x4000, peer); code != 0 {
+		t.Errorf("ChannelBind after the refresh = %d, want success", code)
 	}
 }

@@ -117,7 +117,7 @@ func (g *guard) admit(p []byte, from netip.AddrPort) (int, net.Addr) {
 	case sendIndication:
 		return g.send(p, t)
 	case bindingRequest:
-		if f.unknown != 0 || !g.s.challenges.allow(from.Addr(), g.s.clock.Load()) {
+		if f.unknown != 0 || !g.rations(from) {
 			return 0, nil
 		}
 		return len(p), g.wire.address(from)
@@ -178,17 +178,23 @@ func (g *guard) ask(p []byte, from netip.AddrPort, t *tuple) (int, net.Addr) {
 }
 
 // challenge has pion answer 401 with a nonce, by showing it nothing but the
-// header of the request. It is the only thing strangers are answered, so it
-// is rationed.
+// header of the request.
 func (g *guard) challenge(p []byte, from netip.AddrPort, t *tuple) (int, net.Addr) {
 	if t == nil && g.frame.kind != allocateRequest && g.frame.kind != refreshRequest {
 		return 0, nil // pion would not answer
 	}
-	if !g.s.challenges.allow(from.Addr(), g.s.clock.Load()) {
+	if !g.rations(from) {
 		return 0, nil
 	}
 	binary.BigEndian.PutUint16(p[2:], 0)
 	return headerSize, g.wire.address(from)
+}
+
+// rations reports whether a stranger may be answered once more. Over a
+// stream the source is no lie, and connections are counted instead; so those
+// who share an address with a flooder still get in that way.
+func (g *guard) rations(from netip.AddrPort) bool {
+	return g.stream || g.s.challenges.allow(from.Addr(), g.s.clock.Load())
 }
 
 // refuses returns the error code for an authenticated request that pion must

@@ -21,7 +21,9 @@ const (
 	socketBuffer = 4 << 20
 )
 
-// Addresses are host:port pairs to listen on; port 0 takes a free one.
+// Addresses are host:port pairs to listen on; port 0 takes a free one. A
+// machine with several addresses lists each for UDP: a socket on all of them
+// may answer from another than it was asked on.
 type Addresses struct{ UDP, TCP, TLS []string }
 
 // Bound are the addresses that are listened on.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,58 @@ func TestPionClient(t *testing.T) {
 		}
 		client.Close()
 		_ = conn.Close()
+	}
+}
+
+func TestRelayOverIPv6(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.PublicIPs, c.RelayIP = []netip.Addr{netip.IPv6Loopback()}, netip.IPv6Loopback()
+	c.Peers = turn.PeerPolicy{Prefixes: []netip.Prefix{netip.MustParsePrefix("::1/128")}}
+	s, err := turn.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(t.Context(), turn.Addresses{UDP: []string{"[::1]:0", ":0"}}); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, s)
+	peer, err := net.ListenPacket("udp6", "[::1]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	port := strconv.Itoa(int(s.Addrs().UDP[1].Port()))
+	// A client by IPv6, and one by IPv4 on the socket of both families.
+	for i, at := range []string{s.Addrs().UDP[0].String(), "127.0.0.1:" + port} {
+		conn, err := net.Dial("udp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		a := &caller{tb: t, conn: conn, cred: s.Issue("adm-1", time.Now())}
+		if code := a.allocate(); code != 0 {
+			t.Fatalf("Allocate at %s = %d, want success", at, code)
+		}
+		if code := a.bind(0x4000, peer.LocalAddr()); code != 0 {
+			t.Fatalf("ChannelBind at %s = %d, want success", at, code)
+		}
+		if code := a.bind(0x4001, newPeer(t).LocalAddr()); code != 403 {
+			t.Errorf("ChannelBind to an unlisted IPv4 = %d, want 403", code)
+		}
+		a.send(channelData(0x4000, []byte("six")))
+		b := make([]byte, 10)
+		_ = peer.SetReadDeadline(time.Now().Add(patience))
+		n, from, err := peer.ReadFrom(b)
+		if err != nil || string(b[:n]) != "six" || from.String() != a.relay.String() {
+			t.Errorf("client %d: peer got %q from %v, %v, want six from %v", i, b[:n], from, err, a.relay)
+		}
+		if _, err := peer.WriteTo([]byte("back"), from); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.receive(patience); err != nil || string(got[4:8]) != "back" {
+			t.Errorf("client %d got %q, %v, want back", i, got, err)
+		}
 	}
 }
 
