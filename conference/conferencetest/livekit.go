@@ -13,7 +13,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/livekit/protocol/livekit"
 	"google.golang.org/protobuf/proto"
 
@@ -38,22 +37,6 @@ func LiveKit(b conference.Backend, key, secret string) Bench {
 			"/rtc/v1/validate": conference.Page,
 		},
 	}
-}
-
-// Token signs a token as somebody would who knows the key pair.
-func Token(key, secret string, alg jose.SignatureAlgorithm, expires time.Time, g conference.Grants) string {
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: []byte(secret)}, (&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
-		panic(err)
-	}
-	t, err := jwt.Signed(s).Claims(map[string]any{
-		"iss": key, "sub": g.Admission, "jti": g.Admission, "exp": expires.Unix(), "nbf": expires.Add(-2 * time.Minute).Unix(),
-		"video": map[string]any{"room": g.Room, "roomJoin": true, "roomAdmin": true},
-	}).Serialize()
-	if err != nil {
-		panic(err)
-	}
-	return t
 }
 
 // Client is a browser as LiveKit's own client would behave, without media.
