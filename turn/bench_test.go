@@ -76,11 +76,8 @@ func ours(tb testing.TB) (net.Addr, turn.Credentials) {
 // plain is pion/turn as its examples use it.
 func plain(tb testing.TB) (net.Addr, turn.Credentials) {
 	tb.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	_ = conn.(*net.UDPConn).SetReadBuffer(4 << 20)
+	conn := newPeer(tb)
+	_ = conn.SetReadBuffer(4 << 20)
 	logs := logging.NewDefaultLoggerFactory()
 	logs.DefaultLogLevel = logging.LogLevelDisabled
 	s, err := pion.NewServer(pion.ServerConfig{
@@ -105,17 +102,17 @@ func plain(tb testing.TB) (net.Addr, turn.Credentials) {
 func relayBench(b *testing.B, server func(testing.TB) (net.Addr, turn.Credentials), size int, up bool) {
 	b.Helper()
 	at, cred := server(b)
-	conn, err := net.Dial("udp", at.String())
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(at.String())))
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = conn.Close() })
 	a := &caller{tb: b, conn: conn, cred: cred}
-	peer := newPeer(b).(*net.UDPConn)
+	peer := newPeer(b)
 	if a.allocate() != 0 || a.bind(0x4000, peer.LocalAddr()) != 0 {
 		b.Fatal("no relay")
 	}
-	from, to := conn.(*net.UDPConn), peer
+	from, to := conn, peer
 	packet := channelData(0x4000, make([]byte, size))
 	relay := a.relay.AddrPort()
 	send := func() { _, _ = from.Write(packet) }

@@ -2,8 +2,8 @@ package turn
 
 import (
 	"crypto/hmac"
-	"crypto/md5"  //nolint:gosec // RFC 8489 §9.2.2 makes the long-term key with MD5.
-	"crypto/sha1" //nolint:gosec // RFC 8489 §14.5 makes MESSAGE-INTEGRITY with SHA-1.
+	"crypto/md5" //nolint:gosec // RFC 8489 §9.2.2 makes the long-term key with MD5.
+	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
 	"strconv"
@@ -59,7 +59,7 @@ func (s *Server) password(username string) string {
 
 // key is the long-term key of username (RFC 8489 §9.2.2).
 func (s *Server) key(username string) []byte {
-	sum := md5.Sum([]byte(username + ":" + s.c.Realm + ":" + s.password(username))) //nolint:gosec // see the import
+	sum := md5.Sum([]byte(username + ":" + s.c.Realm + ":" + s.password(username)))
 	return sum[:]
 }
 

@@ -42,10 +42,11 @@ const (
 // A data plane that moves ChannelData itself belongs in this place too: the
 // tuple is known here, and pion's 0x0109 answers pass through WriteTo.
 type guard struct {
-	s      *Server
-	wire   wire
-	stream bool
-	tuples *tuples
+	s       *Server
+	wire    wire
+	stream  bool
+	tuples  *tuples
+	journal journal
 
 	// frame and request belong to the goroutine that calls ReadFrom.
 	frame   frame

@@ -387,9 +387,9 @@ func relayedFrom(tb testing.TB, s *turn.Server, network, admission string, host 
 }
 
 // newPeer is a conference server's socket in the hands of the test.
-func newPeer(tb testing.TB) net.PacketConn {
+func newPeer(tb testing.TB) *net.UDPConn {
 	tb.Helper()
-	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"strconv"
@@ -68,7 +67,11 @@ func open(ctx context.Context, on Addresses) (sockets, error) {
 			errs = append(errs, fmt.Errorf("listening on UDP %s: %w", a, err))
 			continue
 		}
-		u := c.(*net.UDPConn)
+		u, ok := c.(*net.UDPConn)
+		if !ok {
+			errs = append(errs, fmt.Errorf("listening on UDP %s: got a %T", a, c), c.Close())
+			continue
+		}
 		// The kernel may grant less; then bursts are lost sooner.
 		_, _ = u.SetReadBuffer(socketBuffer), u.SetWriteBuffer(socketBuffer)
 		opened.udp = append(opened.udp, u)
@@ -166,9 +169,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	within, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	notes := s.journal(within)
 	var readers, acceptors sync.WaitGroup
 	for _, c := range bound.udp {
-		g := &guard{s: s, wire: datagrams{c}, tuples: newTuples(tupleBuckets), done: readers.Done}
+		g := &guard{s: s, wire: datagrams{c}, tuples: newTuples(tupleBuckets), journal: notes, done: readers.Done}
 		readers.Add(1)
 		if _, err := g.serve(); err != nil {
 			readers.Done()
@@ -177,7 +181,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	accept := func(l net.Listener, secure *tls.Config) {
 		acceptors.Go(func() {
-			if err := s.accept(within, l, secure, &readers); err != nil {
+			if err := s.accept(within, l, secure, notes, &readers); err != nil {
 				stop(err)
 			}
 		})
@@ -237,10 +241,7 @@ func (s *Server) shut(bound sockets) error {
 		// A peer that has gone already makes an error of closing TLS.
 		_ = g.Close()
 	}
-	if ended := end(over); ended != nil {
-		s.log.Warn("relays did not close", slog.Any("error", ended))
-	}
-	return err
+	return errors.Join(err, end(over))
 }
 
 // streamTLS is the TLS configuration of the listeners: no HTTP is spoken
@@ -253,7 +254,7 @@ func (s *Server) streamTLS() *tls.Config {
 }
 
 // accept serves the connections of l until it is closed.
-func (s *Server) accept(ctx context.Context, l net.Listener, secure *tls.Config, readers *sync.WaitGroup) error {
+func (s *Server) accept(ctx context.Context, l net.Listener, secure *tls.Config, notes journal, readers *sync.WaitGroup) error {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -277,7 +278,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, secure *tls.Config,
 			continue
 		}
 		readers.Add(1)
-		go s.receive(c, secure, func() {
+		go s.receive(c, secure, notes, func() {
 			s.sources.leave(from)
 			readers.Done()
 		})
@@ -286,9 +287,9 @@ func (s *Server) accept(ctx context.Context, l net.Listener, secure *tls.Config,
 
 // receive makes a guarded wire of one connection. gone is called when it is
 // over.
-func (s *Server) receive(c net.Conn, secure *tls.Config, gone func()) {
+func (s *Server) receive(c net.Conn, secure *tls.Config, notes journal, gone func()) {
 	w := newStream(c, secure, time.Now())
-	g := &guard{s: s, wire: w, stream: true, tuples: w.tuples}
+	g := &guard{s: s, wire: w, stream: true, tuples: w.tuples, journal: notes}
 	g.done = func() {
 		_ = w.Close() // it may be closed already
 		s.mu.Lock()
@@ -301,7 +302,7 @@ func (s *Server) receive(c net.Conn, secure *tls.Config, gone func()) {
 		return
 	}
 	if _, err := g.serve(); err != nil {
-		s.log.Error("relay not started", slog.Any("error", err))
+		notes.failed(fmt.Errorf("starting the relay: %w", err))
 		g.done()
 	}
 }

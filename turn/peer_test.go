@@ -94,12 +94,12 @@ func TestPeerPolicy(t *testing.T) {
 // came.
 func canary(t *testing.T) (port uint16, sang func() bool) {
 	t.Helper()
-	c, err := net.ListenPacket("udp", ":0")
+	c, err := net.ListenUDP("udp", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return uint16(c.LocalAddr().(*net.UDPAddr).Port), func() bool {
+	return netip.MustParseAddrPort(c.LocalAddr().String()).Port(), func() bool {
 		_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 		n, _, err := c.ReadFrom(make([]byte, 2048))
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -3,7 +3,6 @@ package turn
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -95,7 +94,7 @@ func (r *relay) Close() error {
 	r.closed.Do(func() {
 		r.s.detach(r.tuple)
 		r.err = r.conn.Close()
-		r.s.log.Info("relay ended", slog.String("admission", r.tuple.grant.admission))
+		r.tuple.guard.journal.ended(r.tuple.grant.admission)
 	})
 	return r.err
 }
@@ -127,7 +126,7 @@ func (o opener) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error
 	public := now.public
 	conn, err := g.s.openPort(public.Is4())
 	if err != nil {
-		g.s.log.Error("relay not opened", slog.Any("error", err))
+		g.journal.failed(err)
 		return nil, nil, err
 	}
 	t := &tuple{
@@ -139,9 +138,8 @@ func (o opener) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error
 	if err := g.s.attach(t); err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
-	g.s.log.Info("relay opened", slog.String("admission", now.grant.admission))
-	port := int(conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
-	return r, &net.UDPAddr{IP: public.AsSlice(), Port: port}, nil
+	g.journal.opened(now.grant.admission)
+	return r, &net.UDPAddr{IP: public.AsSlice(), Port: int(source(conn.LocalAddr()).Port())}, nil
 }
 
 // openPort binds a free port of the relay range.

@@ -85,15 +85,12 @@ func (t *tuples) add(c *tuple) {
 
 func (t *tuples) remove(c *tuple) {
 	// A reader that stands on c still finds its way on by c.next.
-	for at := t.bucket(c.from); ; {
-		x := at.Load()
-		switch {
-		case x == nil:
-			return
-		case x == c:
-			at.Store(c.next.Load())
+	at := t.bucket(c.from)
+	for at.Load() != c {
+		if at.Load() == nil {
 			return
 		}
-		at = &x.next
+		at = &at.Load().next
 	}
+	at.Store(c.next.Load())
 }
