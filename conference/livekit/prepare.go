@@ -55,10 +55,10 @@ func (b *Backend) prepare(out *http.Request, g conference.Grants, now time.Time)
 	if err != nil {
 		return err
 	}
-	out.URL.Scheme, out.URL.Host = b.url.Scheme, b.url.Host
-	out.URL.User, out.URL.RawPath, out.URL.Fragment = nil, "", ""
-	out.URL.RawQuery, out.URL.ForceQuery = query, false
-	out.Host = b.url.Host
+	// A URL of its own: out may share its own with the request that came in.
+	u := b.url
+	u.Path, u.RawQuery = out.URL.Path, query
+	out.URL, out.Host = &u, u.Host
 	out.Header = headers(out.Header, upgrade)
 	// In the header rather than the query: addresses end in logs.
 	out.Header.Set("Authorization", "Bearer "+token)
