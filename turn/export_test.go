@@ -1,6 +1,20 @@
 package turn
 
-import "net/netip"
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// SweepAt sweeps as Serve would at now.
+func (s *Server) SweepAt(ctx context.Context, now time.Time) { s.sweep(ctx, now) }
+
+// Grants is how many admissions are remembered.
+func (s *Server) Grants() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.grants)
+}
 
 // ParseFrame is the pre-parser of STUN, and what it says of the peer.
 func ParseFrame(b []byte) (ok bool, peer netip.AddrPort) {

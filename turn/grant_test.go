@@ -418,3 +418,36 @@ func TestEndOfLifetime(t *testing.T) {
 		t.Errorf("ChannelBind after the refresh = %d, want success", code)
 	}
 }
+
+// TestGrantsAreForgotten: what is remembered of an admission, a cut above
+// all, lasts as long as any of its credentials could, and no longer.
+func TestGrantsAreForgotten(t *testing.T) {
+	t.Parallel()
+	s, err := turn.New(config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for i := range 100 {
+		admission := fmt.Sprintf("adm-%d", i)
+		s.Issue(admission, now)
+		if i%2 == 0 {
+			if err := s.Cut(t.Context(), admission); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, c := range []struct {
+		after time.Duration
+		want  int
+	}{
+		{9 * time.Minute, 100},
+		{10*time.Minute + time.Second, 50}, // the cut, for another node's clock
+		{12 * time.Minute, 0},
+	} {
+		s.SweepAt(t.Context(), now.Add(c.after))
+		if got := s.Grants(); got != c.want {
+			t.Errorf("%d admissions remembered after %s, want %d", got, c.after, c.want)
+		}
+	}
+}
