@@ -27,11 +27,9 @@ var files embed.FS
 // Config says which pages there are.
 type Config struct {
 	// Pages holds templates/*.html, each defining "title" and "body", and
-	// locale/fr.json and en.json.
+	// locale/fr.json and en.json, where "house" and "foot" are what stands
+	// at the head and the foot of every page.
 	Pages fs.FS
-	// Name is the house's name in the page's head, the same in every
-	// language.
-	Name string
 	// Language is spoken to a browser that asks for neither. Default fr.
 	Language string
 	// Logger; nil discards.
@@ -138,9 +136,9 @@ func parse(from fs.FS, name, language string, words map[string]string) (*templat
 
 // frame is what the layout is given.
 type frame struct {
-	Language, Name string
-	Switch         []option
-	Page           any
+	Language string
+	Switch   []option
+	Page     any
 }
 
 // option is one language to switch to.
@@ -154,7 +152,7 @@ type option struct {
 // every redirect that follows.
 func (b *Book) Write(w http.ResponseWriter, r *http.Request, status int, name string, page any, targets ...string) {
 	language := Language(r, b.c.Language)
-	f := frame{Language: language, Name: b.c.Name, Switch: switches(r, language), Page: page}
+	f := frame{Language: language, Switch: switches(r, language), Page: page}
 	var out bytes.Buffer
 	t := b.pages[language+"/"+name]
 	if t == nil {

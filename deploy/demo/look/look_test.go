@@ -36,7 +36,7 @@ func TestLanguage(t *testing.T) {
 }
 
 func TestWrite(t *testing.T) {
-	b, err := look.New(look.Config{Pages: pages(`{"foot":"f","hello":"Bonjour %s"}`, `{"foot":"f","hello":"Hello %s"}`), Name: "House"})
+	b, err := look.New(look.Config{Pages: pages(`{"house":"h","foot":"f","hello":"Bonjour %s"}`, `{"house":"h","foot":"f","hello":"Hello %s"}`)})
 	if err != nil {
 		t.Fatal(err)
 	}

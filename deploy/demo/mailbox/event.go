@@ -17,7 +17,7 @@ type Event struct {
 // a line about it needs.
 func event(ics, method string) Event {
 	e := Event{Method: strings.ToUpper(method)}
-	var start, end string
+	var start, end moment
 	inside := false
 	for line := range strings.Lines(unfold(ics)) {
 		name, params, value := property(strings.TrimRight(line, "\r\n"))
@@ -33,9 +33,9 @@ func event(ics, method string) Event {
 		case name == "SUMMARY":
 			e.Summary = text(value)
 		case name == "DTSTART":
-			start = moment(params, value)
+			start = readMoment(params, value)
 		case name == "DTEND":
-			end = moment(params, value)
+			end = readMoment(params, value)
 		}
 	}
 	return e
@@ -68,29 +68,35 @@ func text(v string) string {
 	return strings.NewReplacer(`\\`, `\`, `\n`, " ", `\N`, " ", `\,`, ",", `\;`, ";").Replace(v)
 }
 
-// moment is a date as written: day, time and zone.
-func moment(params, value string) string {
+// moment is a date as written: day, time and zone, the latter two empty for
+// a whole day.
+type moment struct{ day, time, zone string }
+
+func readMoment(params, value string) moment {
 	zone := ""
 	for p := range strings.SplitSeq(params, ";") {
 		if k, v, ok := strings.Cut(p, "="); ok && strings.EqualFold(k, "TZID") {
 			zone = " " + strings.Trim(v, `"`)
 		}
 	}
-	if t, err := time.Parse("20060102T150405Z", value); err == nil {
-		return t.Format("2006-01-02 15:04") + " UTC"
-	}
-	if t, err := time.Parse("20060102T150405", value); err == nil {
-		return t.Format("2006-01-02 15:04") + zone
+	for layout, zone := range map[string]string{"20060102T150405Z": " UTC", "20060102T150405": zone} {
+		if t, err := time.Parse(layout, value); err == nil {
+			return moment{t.Format(time.DateOnly), t.Format(" 15:04"), zone}
+		}
 	}
 	if t, err := time.Parse("20060102", value); err == nil {
-		return t.Format("2006-01-02")
+		return moment{day: t.Format(time.DateOnly)}
 	}
-	return value
+	return moment{day: value}
 }
 
-func span(start, end string) string {
-	if start == "" || end == "" {
-		return start + end
+// span writes what start and end share once.
+func span(start, end moment) string {
+	switch {
+	case end.day == "":
+		return start.day + start.time + start.zone
+	case start.day == end.day && start.zone == end.zone && end.time != "":
+		return start.day + start.time + " –" + end.time + end.zone
 	}
-	return start + " – " + end
+	return start.day + start.time + start.zone + " – " + end.day + end.time + end.zone
 }

@@ -58,6 +58,7 @@ func TestEvent(t *testing.T) {
 		"": {},
 		"BEGIN:VCALENDAR\nMETHOD:cancel\nBEGIN:VEVENT\nSUMMARY;X=\"a:b\":one\\;\n  two\nDTSTART:20261124T130000Z\nEND:VEVENT": {Method: "CANCEL", Summary: "one; two", When: "2026-11-24 13:00 UTC"},
 		"BEGIN:VEVENT\nDTSTART;VALUE=DATE:20261124\nDTEND:whenever\nEND:VEVENT":                                               {When: "2026-11-24 – whenever"},
+		"BEGIN:VEVENT\nDTSTART;TZID=Europe/Paris:20261124T140000\nDTEND:20261124T140000Z\nEND:VEVENT":                         {When: "2026-11-24 14:00 Europe/Paris – 2026-11-24 14:00 UTC"},
 		"SUMMARY:outside\nBEGIN:VEVENT\nEND:VEVENT":                                                                           {},
 	} {
 		if got := mailbox.ReadEvent(in, ""); got != want {

@@ -70,7 +70,7 @@ func New(c Config) (*Mailbox, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	book, err := look.New(look.Config{Pages: fs.FS(pages), Name: "Courrier · démo", Language: c.Language, Logger: c.Logger})
+	book, err := look.New(look.Config{Pages: fs.FS(pages), Language: c.Language, Logger: c.Logger})
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
 	}

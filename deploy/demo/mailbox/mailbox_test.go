@@ -91,7 +91,7 @@ func TestInvitation(t *testing.T) {
 	if mail.Subject != "Le Dr Martin vous invite à une réunion" || !strings.Contains(mail.From, "Hôpital") || mail.Broken {
 		t.Errorf("subject %q from %q, broken %v", mail.Subject, mail.From, mail.Broken)
 	}
-	want := []mailbox.Event{{Method: "REQUEST", Summary: "Consultation, suite", When: "2026-11-24 14:00 Europe/Paris – 2026-11-24 14:30 Europe/Paris"}}
+	want := []mailbox.Event{{Method: "REQUEST", Summary: "Consultation, suite", When: "2026-11-24 14:00 – 14:30 Europe/Paris"}}
 	if d := cmp.Diff(want, mail.Events); d != "" {
 		t.Errorf("events (-want +got):\n%s", d)
 	}

@@ -114,7 +114,7 @@ func New(c Config) (*Provider, error) {
 	for i := range c.Clients {
 		faults = append(faults, checkClient(&c.Clients[i]))
 	}
-	book, err := look.New(look.Config{Pages: fs.FS(pages), Name: "Identité · démo", Language: c.Language, Logger: c.Logger})
+	book, err := look.New(look.Config{Pages: fs.FS(pages), Language: c.Language, Logger: c.Logger})
 	k, keyErr := newKey()
 	if err := errors.Join(append(faults, err, keyErr)...); err != nil {
 		return nil, err

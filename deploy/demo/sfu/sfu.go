@@ -5,7 +5,7 @@
 // It refuses to be reached from anywhere but this machine, to open a room
 // nobody asked for, and to hand out the address of a public STUN server. It
 // is for the demonstration and the tests: one at a time in a process, since
-// LiveKit keeps its counters in package variables.
+// LiveKit keeps its counters and its logger in package variables.
 package sfu
 
 import (
@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -25,6 +27,7 @@ import (
 	"github.com/livekit/livekit-server/pkg/routing"
 	"github.com/livekit/livekit-server/pkg/service"
 	livekitmetrics "github.com/livekit/livekit-server/pkg/telemetry/prometheus"
+	"github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/logger"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -62,11 +65,11 @@ type Server struct {
 // Start runs a LiveKit on free ports of the loopback and returns when it
 // answers.
 func Start(ctx context.Context, c Config) (*Server, error) {
-	log := c.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+	h := slog.DiscardHandler
+	if c.Logger != nil {
+		h = c.Logger.Handler()
 	}
-	logger.SetLogger(logger.LogRLogger(logr.FromSlogHandler(messagesOnly{log.Handler()})), "livekit")
+	listener().Store(&h)
 
 	var faults []error
 	for range attempts {
@@ -136,7 +139,7 @@ func build(s *Server, web int) (*service.LivekitServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("naming its node: %w", err)
 	}
-	if err := registerMetrics(node); err != nil {
+	if err := register(); err != nil {
 		return nil, fmt.Errorf("preparing its counters: %w", err)
 	}
 	srv, err := service.InitializeServer(conf, node)
@@ -146,15 +149,26 @@ func build(s *Server, web int) (*service.LivekitServer, error) {
 	return srv, nil
 }
 
-// registerMetrics lets LiveKit register its counters in a registry nobody
-// reads: in the default one they would mix with the door's, and a second
-// server in the same test binary would panic.
-func registerMetrics(node routing.LocalNode) error {
-	mine := prometheus.DefaultRegisterer
-	prometheus.DefaultRegisterer = prometheus.NewRegistry()
-	defer func() { prometheus.DefaultRegisterer = mine }()
-	return livekitmetrics.Init(string(node.NodeID()), node.NodeType())
-}
+// LiveKit keeps its logger and its counters in package variables, and
+// goroutines that outlive a server read them: they are set once a process.
+var (
+	// listener is where LiveKit's messages go at present.
+	listener = sync.OnceValue(func() *atomic.Pointer[slog.Handler] {
+		to := &atomic.Pointer[slog.Handler]{}
+		h := slog.DiscardHandler
+		to.Store(&h)
+		logger.SetLogger(logger.LogRLogger(logr.FromSlogHandler(messagesOnly{to})), "livekit")
+		return to
+	})
+	// register makes the counters, in a registry nobody reads: in the
+	// default one they would mix with the door's.
+	register = sync.OnceValue(func() error {
+		mine := prometheus.DefaultRegisterer
+		prometheus.DefaultRegisterer = prometheus.NewRegistry()
+		defer func() { prometheus.DefaultRegisterer = mine }()
+		return livekitmetrics.Init("demo", livekit.NodeType_SERVER)
+	})
+)
 
 // settings is LiveKit's own configuration file.
 //
@@ -259,11 +273,16 @@ func freePort(network string) (int, error) {
 }
 
 // messagesOnly drops every attribute, for a refused token is one of them.
-type messagesOnly struct{ slog.Handler }
+type messagesOnly struct{ to *atomic.Pointer[slog.Handler] }
+
+// Enabled asks the present listener.
+func (h messagesOnly) Enabled(ctx context.Context, l slog.Level) bool {
+	return (*h.to.Load()).Enabled(ctx, l)
+}
 
 // Handle passes the message on, alone.
 func (h messagesOnly) Handle(ctx context.Context, r slog.Record) error {
-	return h.Handler.Handle(ctx, slog.NewRecord(r.Time, r.Level, r.Message, r.PC))
+	return (*h.to.Load()).Handle(ctx, slog.NewRecord(r.Time, r.Level, r.Message, r.PC))
 }
 
 // WithAttrs keeps nothing.

@@ -1,0 +1,171 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vestibule/auth"
+	"vestibule/conference/livekit"
+	"vestibule/deploy/demo/provider"
+	"vestibule/house"
+	"vestibule/lobby"
+	"vestibule/mail"
+	"vestibule/meeting"
+	"vestibule/store"
+	"vestibule/turn"
+	"vestibule/web"
+)
+
+// Where the door takes the provider's answers; the same as in package
+// gateway.
+const (
+	afterSignIn  = "/oidc/callback/demo"
+	afterSignOut = "/"
+	toldSignOut  = "/oidc/backchannel"
+)
+
+// client is the door as the provider knows it.
+func client(s surroundings) provider.Client {
+	return provider.Client{
+		ID: s.ClientID, Name: "Vestibule", Secret: s.ClientSecret,
+		RedirectURIs:   []string{s.Door + afterSignIn},
+		PostLogoutURIs: []string{s.Door + afterSignOut},
+		BackChannelURI: s.Door + toldSignOut,
+	}
+}
+
+// built is a door that stands.
+type built struct {
+	// door and room answer on their origins.
+	door, room http.Handler
+	// run does what runs beside them, TURN and metrics among it, until ctx
+	// ends.
+	run func(ctx context.Context) error
+	// meeting makes a meeting with invitations to try and describes it. It
+	// is called once every house answers.
+	meeting func(ctx context.Context) (ready, error)
+}
+
+// openStore is the store of the demonstration: in memory, unless a Redis is named.
+func openStore(s surroundings) (house.Store, error) {
+	if s.Redis == "" {
+		return store.NewMemory(), nil
+	}
+	return store.Open(store.Config{URL: s.Redis, Prefix: "vestibule-demo:" + rand.Text() + ":", Logger: s.Logger})
+}
+
+// door builds the gateway in its surroundings.
+func door(ctx context.Context, s surroundings) (*built, error) {
+	kept, err := openStore(s)
+	if err != nil {
+		return nil, err
+	}
+	backend, err := livekit.New(livekit.Config{
+		URL: s.Conference.URL, Key: s.Conference.Key, Secret: s.Conference.Secret, Logger: s.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	sender, err := mail.New(mail.Config{
+		Addr: s.SMTP, TLS: "none", DangerouslyPlain: true, From: "visio@hopital.example", FromName: "Hôpital Saint-Jean", Logger: s.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	secret := []byte(rand.Text() + rand.Text())
+	h, err := house.New(house.Config{
+		Door: s.Door, Room: s.Room, Secret: secret, Store: kept, Backend: backend, Mailer: sender,
+		OIDC: auth.Config{Providers: []auth.Provider{institution(s)}, Transport: s.Inside.Transport},
+		Turn: turn.Config{
+			Realm: doorName, PublicIPs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
+			Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{s.Conference.Media}},
+		},
+		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}},
+		Site:   web.Site{Name: "Hôpital Saint-Jean", Contact: "05 61 00 00 00"}, Pages: web.Config{Lang: s.Language},
+		SignInOrigins: []string{s.ID}, Logger: s.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Listen(ctx); err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	ops, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("opening the metrics: %w", err)
+	}
+	return &built{
+		door: h.Handler(), room: h.Handler(),
+		run: func(ctx context.Context) error {
+			g, ctx := errgroup.WithContext(ctx)
+			g.Go(func() error { return h.Run(ctx) })
+			g.Go(func() error { return house.Serve(ctx, ops, h.Ops(), nil, time.Second, s.Logger) })
+			return g.Wait()
+		},
+		meeting: func(ctx context.Context) (ready, error) {
+			r, err := meet(ctx, h.Lobby, s)
+			r.TURN = h.Turn.Addrs().UDP[0].String()
+			r.Metrics = "http://" + ops.Addr().String() + "/metrics"
+			return r, err
+		},
+	}, nil
+}
+
+// institution is the provider as the door is set up for it.
+func institution(s surroundings) auth.Provider {
+	return auth.Provider{
+		ID: "demo", Name: "Hôpital Saint-Jean", Issuer: s.ID, ClientID: s.ClientID, ClientSecret: s.ClientSecret,
+		ClaimMap: auth.ClaimMap{Organisation: "organization"},
+		Member:   auth.Rule{Claim: "organization", Values: []string{s.People[0].Organisation}},
+		Logout:   []string{"rp", "backchannel"},
+	}
+}
+
+// meet makes the meeting that the demonstration begins with: now, with a
+// colleague who signs in and a patient who proves a mailbox.
+func meet(ctx context.Context, l *lobby.Lobby, s surroundings) (ready, error) {
+	owner, colleague := s.People[0], s.People[1]
+	title := "Consultation J. D."
+	if s.Language == "en" {
+		title = "Consultation with J. D."
+	}
+	now := time.Now()
+	d := lobby.Draft{
+		Title: title, Starts: now, Ends: now.Add(2 * time.Hour), Zone: "Europe/Paris", Lang: s.Language,
+		Invitees: []lobby.Invitee{
+			{Name: colleague.Name, Email: colleague.Email},
+			{Name: "J. D.", Email: "jeanne.durand@exemple.example"},
+			{Name: "M. L.", Email: "marc.leroy@exemple.example"},
+		},
+	}
+	id, err := l.Create(ctx, meeting.Person{
+		Issuer: s.ID, Subject: owner.Subject, Name: owner.Name, Email: owner.Email,
+		Evidence: meeting.Evidence{Method: meeting.OIDC, Member: true, EmailVerified: true},
+	}, d, "")
+	if err != nil {
+		return ready{}, err
+	}
+	snap, err := l.Snapshot(ctx, id)
+	if err != nil {
+		return ready{}, err
+	}
+	r := ready{Meeting: string(id), Host: host{Email: owner.Email, Login: s.Door + "/"}}
+	byOrder := make([]invitation, len(d.Invitees))
+	for _, v := range snap.Invitations {
+		by := "mail"
+		if v.Email == colleague.Email {
+			by = "oidc"
+		}
+		byOrder[v.Order] = invitation{For: v.Name, By: by, Email: v.Email, Link: s.Door + "/i/" + l.Link(id, &v)}
+	}
+	r.Invitations = byOrder
+	return r, nil
+}
