@@ -11,3 +11,19 @@ func (s *Memory) Len() int {
 	}
 	return n
 }
+
+// Place is what a Config's URL means.
+type Place struct {
+	Addrs              []string
+	Master             string
+	Cluster            bool
+	DB                 int
+	Username, Password string
+	TLS                bool
+}
+
+// Place reads the URL.
+func (c Config) Place() (Place, error) {
+	p, err := c.place()
+	return Place{p.addrs, p.master, p.cluster, p.db, p.username, p.password, p.tls != nil}, err
+}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"vestibule/store"
 	"vestibule/store/storetest"
@@ -23,10 +24,12 @@ func open(t testing.TB, c store.Config) *store.Redis {
 }
 
 func TestRedis(t *testing.T) {
+	t.Parallel()
 	server := storetest.StartRedis(t)
 	t.Run("contract", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Store {
-			return open(t, store.Config{URL: server.URL()})
+			// The machine may be slow; the deadline is tested elsewhere.
+			return open(t, store.Config{URL: server.URL(), Timeout: 10 * time.Second})
 		})
 	})
 	forever(t, server)

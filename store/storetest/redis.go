@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,7 +33,7 @@ type Server struct {
 }
 
 // StartRedis starts a redis-server with further arguments, as on its command
-// line, and waits until it answers.
+// line, and waits until it answers. The first may be a configuration file.
 func StartRedis(t testing.TB, args ...string) *Server {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")
@@ -79,11 +80,15 @@ func (s *Server) start(t testing.TB, program string, args []string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = exec.Command(program, append([]string{
+	var file []string
+	if len(args) > 0 && !strings.HasPrefix(args[0], "--") {
+		file, args = args[:1], args[1:]
+	}
+	s.cmd = exec.Command(program, slices.Concat(file, []string{
 		"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
 		"--appendonly", "no", "--loglevel", "warning", "--daemonize", "no",
 		"--repl-diskless-sync-delay", "0",
-	}, args...)...)
+	}, args)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	if err := s.cmd.Start(); err != nil {
 		t.Fatalf("starting redis-server: %v", err)
@@ -100,7 +105,7 @@ func (s *Server) start(t testing.TB, program string, args []string) bool {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if got, err := s.ask("PING"); err == nil && len(got) == 1 && got[0] == "PONG" {
+		if got, err := s.Ask("PING"); err == nil && len(got) == 1 && got[0] == "PONG" {
 			return true
 		}
 		select {
@@ -130,18 +135,19 @@ func (s *Server) Kill() {
 	<-s.done
 }
 
-// Do sends one command over a connection of its own and returns the words of
-// the reply, however nested. A word holds no space.
+// Do is Ask where an error ends the test.
 func (s *Server) Do(t testing.TB, words ...string) []string {
 	t.Helper()
-	got, err := s.ask(words...)
+	got, err := s.Ask(words...)
 	if err != nil {
 		t.Fatalf("redis %s: %v", words[0], err)
 	}
 	return got
 }
 
-func (s *Server) ask(words ...string) ([]string, error) {
+// Ask sends one command over a connection of its own and returns the words of
+// the reply, however nested. A word holds no space.
+func (s *Server) Ask(words ...string) ([]string, error) {
 	c, err := net.DialTimeout("tcp", s.Addr, time.Second)
 	if err != nil {
 		return nil, err
