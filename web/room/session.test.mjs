@@ -176,13 +176,36 @@ test("T37 the first doubt about the connection asks the door, which says no", as
   assert.ok(room.left);
 });
 
-test("T37 live changes refused, the page asks the door, which says no", async () => {
+test("T37 live changes cut off, the page asks the door, which says no", async () => {
   const s = await started({ microphone: true, camera: true });
+  stream.handlers.error();
+  await until(() => asked.length === 2);
+  assert.equal(s.view().phase, "connected");
   door = [403, { state: "expelled", after: "/gone" }];
   stream.handlers.error();
-  assert.equal(s.view().phase, "connected", "the browser comes back by itself");
-  stream.readyState = Stream.CLOSED;
-  stream.handlers.error();
+  await until(() => s.view().phase === "ended");
+});
+
+test("a doubt is not silenced by an answer that was under way before it", async () => {
+  const s = await started({ microphone: true, camera: true });
+  const answers = [];
+  globalThis.fetch = () => new Promise((answer) => answers.push(answer));
+  stream.handlers.open();
+  room.handlers.SignalReconnecting();
+  answers[0](new Response(JSON.stringify(pass)));
+  await until(() => answers.length === 2);
+  answers[1](new Response(JSON.stringify({ state: "expelled" }), { status: 403 }));
+  await until(() => s.view().phase === "ended");
+});
+
+test("what changed before the stream was open is not missed", async () => {
+  const s = await started({ microphone: true, camera: true });
+  door = [200, { ...pass, locked: true }];
+  stream.handlers.open();
+  await until(() => s.view().locked);
+  assert.deepEqual(s.view().notices.map((n) => n.word), ["notice.locked"]);
+  door = [403, { state: "ended", after: "/over" }];
+  stream.handlers.open();
   await until(() => s.view().phase === "ended");
 });
 

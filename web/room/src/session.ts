@@ -81,7 +81,7 @@ export class Session {
   private events?: EventSource;
   private wants = { microphone: false, camera: false };
   private entering = false;
-  private doubted = false;
+  private doubts = 0;
   private count = 0;
 
   constructor(private readonly passURL: string) {
@@ -230,6 +230,7 @@ export class Session {
 
   private take(pass: Pass) {
     const first = !this.pass;
+    const was = this.now;
     this.pass = pass;
     this.set({
       trouble: "",
@@ -242,6 +243,9 @@ export class Session {
       recording: pass.recording || this.room.isRecording,
     });
     this.follow(pass.events);
+    if (first) return;
+    this.announce(was);
+    this.obey();
   }
 
   private follow(url: string) {
@@ -249,11 +253,14 @@ export class Session {
     const events = new EventSource(url);
     this.events = events;
     events.addEventListener("state", (e) => this.change((e as MessageEvent<string>).data));
+    // What changed while no stream was open is in the pass.
+    events.addEventListener("open", () => void this.doubt());
     events.addEventListener("error", () => {
-      // The browser comes back by itself unless the door refused the stream.
-      if (events.readyState !== EventSource.CLOSED || this.events !== events) return;
-      this.events = undefined;
+      if (this.events !== events) return;
       void this.doubt();
+      // The browser comes back by itself unless the door refused the stream.
+      if (events.readyState !== EventSource.CLOSED) return;
+      this.events = undefined;
       setTimeout(() => this.now.phase !== "ended" && this.follow(url), 5_000);
     });
   }
@@ -304,10 +311,14 @@ export class Session {
 
   /** doubt asks the door again when something suggests that it changed its mind. */
   private async doubt() {
-    if (this.doubted || this.now.phase === "ended") return;
-    this.doubted = true;
-    await this.askOnce();
-    this.doubted = false;
+    this.doubts++;
+    if (this.doubts > 1) return;
+    // A doubt that comes while an answer is under way may be newer than it.
+    for (let heard = 0; heard < this.doubts && this.now.phase !== "ended"; ) {
+      heard = this.doubts;
+      await this.askOnce();
+    }
+    this.doubts = 0;
   }
 
   /** out ends the stay; without a place to go, the door is asked for one first. */
@@ -383,9 +394,9 @@ export class Session {
   private listen() {
     const room = this.room;
     const wavering = () => {
-      if (this.now.phase !== "connected") return;
-      this.set({ phase: "reconnecting" });
-      void this.doubt();
+      const { phase } = this.now;
+      if (phase === "connected") this.set({ phase: "reconnecting", trouble: "" });
+      if (phase === "connected" || phase === "reconnecting") void this.doubt();
     };
     room
       .on(RoomEvent.SignalReconnecting, wavering)
@@ -434,7 +445,7 @@ export class Session {
       case DisconnectReason.DUPLICATE_IDENTITY:
         return this.end("elsewhere", "");
     }
-    this.set({ phase: "reconnecting" });
+    this.set({ phase: "reconnecting", trouble: "" });
     void this.comeBack();
   }
 
