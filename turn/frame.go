@@ -17,8 +17,11 @@ const (
 	sendIndication          = 0x0016
 )
 
-// What pion sends to a client of its own accord.
-const dataIndication = 0x0017
+// What pion sends to a client.
+const (
+	dataIndication = 0x0017
+	refreshSuccess = 0x0104
+)
 
 // Attributes (RFC 8489 §18.3, RFC 8656 §18).
 const (

@@ -411,6 +411,15 @@ func TestEndOfLifetime(t *testing.T) {
 	if code := a.bind(0x4000, peer); code != 437 {
 		t.Errorf("ChannelBind in the last second = %d, want 437", code)
 	}
+	nonce := a.nonce
+	a.nonce = "stale"
+	if answer := a.exchange(a.signed(stun.MethodRefresh), patience); outcome(t, answer) != 438 {
+		t.Errorf("Refresh with a stale nonce = %v, want 438", answer)
+	}
+	a.nonce = nonce
+	if code := a.bind(0x4000, peer); code != 437 {
+		t.Errorf("ChannelBind after a refresh that failed = %d, want 437", code)
+	}
 	if code := a.refresh(); code != 0 {
 		t.Errorf("Refresh in the last second = %d, want success", code)
 	}

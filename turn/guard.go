@@ -168,9 +168,6 @@ func (g *guard) ask(p []byte, from netip.AddrPort, t *tuple) (int, net.Addr) {
 		g.handling.Unlock()
 		return 0, nil
 	}
-	if t != nil && f.kind == refreshRequest {
-		t.ends = now.Add(f.lifetime())
-	}
 	g.request = request{
 		kind: f.kind, from: from, addr: addr, ends: now.Add(f.lifetime()), username: username,
 		key: key, grant: granted, public: public,
@@ -311,6 +308,12 @@ func (g *guard) WriteTo(p []byte, to net.Addr) (int, error) {
 	if isChannelData(p) || len(p) >= 2 && binary.BigEndian.Uint16(p) == dataIndication {
 		if t := g.tuples.find(from); t == nil || t.grant.dead(g.s.clock.Load()) {
 			return len(p), nil
+		}
+	} else if len(p) >= 2 && binary.BigEndian.Uint16(p) == refreshSuccess {
+		// An answer, so this is the reader's goroutine. Only now has pion
+		// set its timer anew: it may as well have found the nonce stale.
+		if t := g.tuples.find(from); t != nil {
+			t.ends = g.request.ends
 		}
 	}
 	return g.wire.write(p, from)
