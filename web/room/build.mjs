@@ -36,16 +36,14 @@ async function bundle() {
   return metafile;
 }
 
-// licences gathers the licence texts of every package that has code in the
-// bundle: their authors ask that they travel with it.
-async function licences(metafile) {
-  const folders = new Set();
-  for (const input of Object.keys(metafile.inputs)) {
-    const m = input.match(/^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//);
-    if (m) folders.add(m[1]);
-  }
+// licences gathers the licence texts of every package the page is made from:
+// their authors ask that they travel with it. The lock file is read rather than
+// the bundle, since some packages come with others already inside them.
+async function licences() {
+  const lock = JSON.parse(await readFile(join(here, "package-lock.json"), "utf8"));
+  const folders = Object.keys(lock.packages).filter((f) => f && !lock.packages[f].dev);
   const parts = [];
-  for (const folder of [...folders].sort()) {
+  for (const folder of folders.sort()) {
     const p = JSON.parse(await readFile(join(here, folder, "package.json"), "utf8"));
     const file = (await readdir(join(here, folder))).find((f) => /^(licen[cs]e|copying)/i.test(f));
     const text = file ? await readFile(join(here, folder, file), "utf8") : "";
@@ -67,5 +65,5 @@ for (const name of Object.values(manifest)) {
   await writeFile(join(dist, name + ".gz"), gz);
   console.log(`${name}  ${plain.length} bytes, ${gz.length} compressed`);
 }
-await writeFile(join(dist, "LICENSES.txt"), await licences(metafile));
+await writeFile(join(dist, "LICENSES.txt"), await licences());
 await writeFile(join(dist, "manifest.json"), JSON.stringify(manifest, null, 2) + "\n");
