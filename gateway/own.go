@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/hmac"
+	"mime"
 	"net/http"
 
 	"vestibule/meeting"
@@ -27,7 +28,7 @@ func (s *Server) own(w http.ResponseWriter, r *http.Request) error {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
 		return foreign{}
 	}
-	if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
 		return foreign{}
 	}
 	if err := r.ParseForm(); err != nil {

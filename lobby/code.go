@@ -69,7 +69,8 @@ func (l *Lobby) mailCode(ctx context.Context, d *meeting.Docs, code string) erro
 	}
 	return l.c.Mailer.Code(ctx, mail.Code{
 		To: d.Invitation.Email, Lang: or(d.Invitation.Lang, d.Meeting.Lang), Code: code,
-		HostName: d.Meeting.Owner.Name, Door: l.c.Door,
+		HostName: d.Meeting.Owner.Name, Title: d.Meeting.Title, Door: l.c.Door,
+		Minutes: int(meeting.CodeLife.Minutes()),
 	})
 }
 

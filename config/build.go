@@ -1,0 +1,188 @@
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+
+	"vestibule/auth"
+	"vestibule/cert"
+	"vestibule/conference/livekit"
+	"vestibule/house"
+	"vestibule/mail"
+	"vestibule/policy"
+	"vestibule/store"
+	"vestibule/turn"
+	"vestibule/web"
+)
+
+// Built is every room's configuration, with the secrets read.
+type Built struct {
+	House house.Config
+	Certs *cert.Certs
+	Store *store.Redis
+	File  *File
+}
+
+// builder gathers faults while secrets and files are read.
+type builder struct {
+	f      *File
+	log    *slog.Logger
+	faults []error
+}
+
+// Build makes the rooms' configurations. It reads secrets and files and reaches
+// nobody. The error joins every fault, each with its place in the file.
+func (f *File) Build(log *slog.Logger) (*Built, error) {
+	b := &builder{f: f, log: log}
+	out := &Built{File: f}
+	var err error
+	out.Store, err = store.Open(store.Config{
+		URL: f.Store.URL, Username: f.Store.Username, Password: b.secret(f.Store.Password, "store.password"),
+		Replicas: f.Store.Replicas, Timeout: f.Store.Timeout, Logger: log,
+	})
+	b.fault("store", err)
+	door, room := host(f.Door), host(f.Room)
+	out.Certs, err = cert.New(b.certs(door, room))
+	b.fault("certificates", err)
+	h := &out.House
+	h.Door, h.Room, h.Store, h.Logger = f.Door, f.Room, out.Store, log
+	h.Secret = []byte(b.secret(f.Secret, "secret"))
+	if len(h.Secret) < 32 && len(b.faults) == 0 {
+		b.fault("secret", errors.New("needs at least 32 bytes: openssl rand -base64 48"))
+	}
+	h.Backend, err = livekit.New(livekit.Config{
+		URL: f.Conference.LiveKit.URL, Key: f.Conference.LiveKit.Key,
+		Secret: b.secret(f.Conference.LiveKit.Secret, "conference.livekit.secret"), Timeout: f.Conference.LiveKit.Timeout,
+		DangerouslyAllowPlainHTTP: f.Conference.LiveKit.PlainHTTP, Logger: log,
+	})
+	b.fault("conference.livekit", err)
+	b.mail(h)
+	b.providers(h)
+	b.turn(h, out.Certs)
+	b.rules(h)
+	h.Site = web.Site{Name: f.Site.Name, Contact: f.Site.Contact, NoticeURL: f.Site.Notice}
+	h.Pages = web.Config{Lang: f.Site.Lang, ThemeDir: f.Site.ThemeDir}
+	h.Zone = f.Site.Zone
+	h.Early, h.Grace, h.Keep = f.Meetings.Early, f.Meetings.Grace, f.Meetings.Keep
+	if err := errors.Join(b.faults...); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// fault notes what is wrong at a key.
+func (b *builder) fault(key string, err error) {
+	if err == nil {
+		return
+	}
+	p := b.f.at(key)
+	b.faults = append(b.faults, fmt.Errorf("%s:%d:%d: %s: %w", b.f.name, p.line, p.col, key, err))
+}
+
+func (b *builder) secret(s Secret, key string) string {
+	v, err := s.Read()
+	b.fault(key, err)
+	return v
+}
+
+func (b *builder) pool(path, key string) *x509.CertPool {
+	if path == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(path)
+	b.fault(key, err)
+	pool := x509.NewCertPool()
+	if err == nil && !pool.AppendCertsFromPEM(pem) {
+		b.fault(key, errors.New("holds no certificate in PEM form"))
+	}
+	return pool
+}
+
+func host(origin string) string {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+func (b *builder) mail(h *house.Config) {
+	m := &b.f.Mail
+	if m.Addr == "" {
+		return
+	}
+	s, err := mail.New(mail.Config{
+		Addr: m.Addr, TLS: m.TLS, DangerouslyPlain: m.DangerouslyPlain, Username: m.Username,
+		Password: b.secret(m.Password, "mail.password"), From: m.From, FromName: m.FromName, HELO: m.HELO, Logger: b.log,
+	})
+	b.fault("mail", err)
+	if err == nil {
+		h.Mailer = s
+	}
+}
+
+func (b *builder) providers(h *house.Config) {
+	for i := range b.f.Providers {
+		p := &b.f.Providers[i]
+		key := fmt.Sprintf("providers[%d]", i)
+		h.OIDC.Providers = append(h.OIDC.Providers, auth.Provider{
+			ID: p.ID, Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID,
+			ClientSecret: b.secret(p.ClientSecret, key+".client_secret"), Scopes: p.Scopes, PKCE: p.PKCE, Prompt: p.Prompt,
+			MaxAge: p.MaxAge, ACR: p.ACR, AMR: p.AMR, Terse: p.Terse, Claims: p.Claims, ClaimsFrom: p.ClaimsFrom,
+			ClaimMap:      auth.ClaimMap(p.ClaimMap),
+			EmailVerified: p.EmailVerified, Member: auth.Rule(p.Member), ExtraParams: p.ExtraParams, Keep: p.Keep,
+			RootCAs: b.pool(p.CAFile, key+".ca_file"), Logout: p.Logout,
+		})
+		if u, err := url.Parse(p.Issuer); err == nil {
+			h.SignInOrigins = append(h.SignInOrigins, u.Scheme+"://"+u.Host)
+		}
+	}
+	h.OIDC.Callback = b.f.Door + "/oidc/callback/"
+	if len(h.OIDC.Providers) == 0 {
+		return
+	}
+	_, err := auth.New(h.OIDC)
+	b.fault("providers", err)
+}
+
+func (b *builder) turn(h *house.Config, certs *cert.Certs) {
+	t := &b.f.Turn
+	c := turn.Config{
+		Realm: host(b.f.Door), Host: t.Host, Lifetime: t.Lifetime, Quota: t.Quota, BytesPerSecond: t.BytesPerSecond,
+		MinPort: uint16(t.MinPort), MaxPort: uint16(t.MaxPort), //nolint:gosec // checked to be ports
+		Logger: b.log,
+	}
+	for i, a := range t.Public {
+		ip, err := netip.ParseAddr(a)
+		b.fault(fmt.Sprintf("turn.public[%d]", i), err)
+		c.PublicIPs = append(c.PublicIPs, ip)
+	}
+	for i, a := range t.Peers {
+		p, err := netip.ParsePrefix(a)
+		b.fault(fmt.Sprintf("turn.peers[%d]", i), err)
+		c.Peers.Prefixes = append(c.Peers.Prefixes, p)
+	}
+	if len(t.TLS) > 0 && certs != nil {
+		c.TLS = certs.TLS()
+	}
+	h.Turn, h.TurnOn = c, turn.Addresses{UDP: t.UDP, TCP: t.TCP, TLS: t.TLS}
+}
+
+func (b *builder) rules(h *house.Config) {
+	path := b.f.Policy.Rules
+	if path == "" {
+		return
+	}
+	src, err := os.ReadFile(path)
+	b.fault("policy.rules", err)
+	if err != nil {
+		return
+	}
+	h.Rules, err = policy.Load(path, src)
+	b.fault("policy.rules", err)
+}

@@ -1,0 +1,182 @@
+// Package config reads the one file that says how a door is set up, and tells
+// everything that is wrong with it at once, each with its place.
+//
+// It refuses what it does not know, what is said twice, and secrets written in
+// the file itself.
+package config
+
+import (
+	_ "embed"
+	"time"
+)
+
+// Example is a complete configuration with comments.
+//
+//go:embed example.yaml
+var Example []byte
+
+// File is the configuration as written. Every key is in Example, with its
+// meaning, default and bounds.
+type File struct {
+	Door         string       `yaml:"door"`
+	Room         string       `yaml:"room"`
+	Listen       Listen       `yaml:"listen"`
+	Secret       Secret       `yaml:"secret"`
+	Site         Site         `yaml:"site"`
+	Store        Store        `yaml:"store"`
+	Certificates Certificates `yaml:"certificates"`
+	Mail         Mail         `yaml:"mail"`
+	Providers    []Provider   `yaml:"providers"`
+	Conference   Conference   `yaml:"conference"`
+	Turn         Turn         `yaml:"turn"`
+	Meetings     Meetings     `yaml:"meetings"`
+	Policy       Policy       `yaml:"policy"`
+	Log          Log          `yaml:"log"`
+
+	where map[string]position
+	name  string
+}
+
+// Listen is where to answer.
+type Listen struct {
+	HTTPS string `yaml:"https"`
+	HTTP  string `yaml:"http"`
+	Ops   string `yaml:"ops"`
+}
+
+// Site is how the door presents itself.
+type Site struct {
+	Name     string `yaml:"name"`
+	Contact  string `yaml:"contact"`
+	Notice   string `yaml:"notice"`
+	Lang     string `yaml:"lang"`
+	Zone     string `yaml:"zone"`
+	ThemeDir string `yaml:"theme_dir"`
+}
+
+// Store is where Redis is.
+type Store struct {
+	URL      string        `yaml:"url"`
+	Username string        `yaml:"username"`
+	Password Secret        `yaml:"password"`
+	Replicas int           `yaml:"replicas"`
+	Timeout  time.Duration `yaml:"timeout"`
+}
+
+// Certificates is where the certificates come from.
+type Certificates struct {
+	ACME    ACME       `yaml:"acme"`
+	Storage string     `yaml:"storage"`
+	Files   []CertFile `yaml:"files"`
+}
+
+// ACME is an authority that issues certificates by itself.
+type ACME struct {
+	Email     string `yaml:"email"`
+	Directory string `yaml:"directory"`
+	Agree     bool   `yaml:"agree"`
+	CAFile    string `yaml:"ca_file"`
+}
+
+// CertFile is a given certificate.
+type CertFile struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Mail is the mail server.
+type Mail struct {
+	Addr             string `yaml:"addr"`
+	TLS              string `yaml:"tls"`
+	Username         string `yaml:"username"`
+	Password         Secret `yaml:"password"`
+	From             string `yaml:"from"`
+	FromName         string `yaml:"from_name"`
+	HELO             string `yaml:"helo"`
+	DangerouslyPlain bool   `yaml:"dangerously_plain"`
+}
+
+// Provider is one identity provider.
+type Provider struct {
+	ID            string            `yaml:"id"`
+	Name          string            `yaml:"name"`
+	Issuer        string            `yaml:"issuer"`
+	ClientID      string            `yaml:"client_id"`
+	ClientSecret  Secret            `yaml:"client_secret"`
+	Scopes        []string          `yaml:"scopes"`
+	PKCE          string            `yaml:"pkce"`
+	ACR           []string          `yaml:"acr"`
+	AMR           []string          `yaml:"amr"`
+	EmailVerified string            `yaml:"email_verified"`
+	ClaimsFrom    string            `yaml:"claims_from"`
+	ClaimMap      ClaimMap          `yaml:"claim_map"`
+	Member        Rule              `yaml:"member"`
+	Keep          []string          `yaml:"keep"`
+	Prompt        string            `yaml:"prompt"`
+	MaxAge        time.Duration     `yaml:"max_age"`
+	Terse         bool              `yaml:"terse"`
+	Claims        string            `yaml:"claims"`
+	ExtraParams   map[string]string `yaml:"extra_params"`
+	CAFile        string            `yaml:"ca_file"`
+	Logout        []string          `yaml:"logout"`
+}
+
+// ClaimMap says which claims hold what.
+type ClaimMap struct {
+	Subject      string `yaml:"subject"`
+	Name         string `yaml:"name"`
+	Email        string `yaml:"email"`
+	Organisation string `yaml:"organisation"`
+}
+
+// Rule asks that a claim has one of the values.
+type Rule struct {
+	Claim  string   `yaml:"claim"`
+	Values []string `yaml:"values"`
+}
+
+// Conference is the server behind the door.
+type Conference struct {
+	LiveKit LiveKit `yaml:"livekit"`
+}
+
+// LiveKit is a LiveKit server.
+type LiveKit struct {
+	URL       string        `yaml:"url"`
+	Key       string        `yaml:"key"`
+	Secret    Secret        `yaml:"secret"`
+	Timeout   time.Duration `yaml:"timeout"`
+	PlainHTTP bool          `yaml:"dangerously_allow_plain_http"`
+}
+
+// Turn is the relay.
+type Turn struct {
+	UDP            []string      `yaml:"udp"`
+	TCP            []string      `yaml:"tcp"`
+	TLS            []string      `yaml:"tls"`
+	Public         []string      `yaml:"public"`
+	Host           string        `yaml:"host"`
+	Peers          []string      `yaml:"peers"`
+	Lifetime       time.Duration `yaml:"lifetime"`
+	Quota          int           `yaml:"quota"`
+	BytesPerSecond int           `yaml:"bytes_per_second"`
+	MinPort        int           `yaml:"min_port"`
+	MaxPort        int           `yaml:"max_port"`
+}
+
+// Meetings is what holds for every meeting.
+type Meetings struct {
+	Early time.Duration `yaml:"early"`
+	Grace time.Duration `yaml:"grace"`
+	Keep  time.Duration `yaml:"keep"`
+}
+
+// Policy is the site's own rules.
+type Policy struct {
+	Rules string `yaml:"rules"`
+}
+
+// Log is what operators read.
+type Log struct {
+	Level string `yaml:"level"`
+}

@@ -1,0 +1,259 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"time"
+
+	"vestibule/policy"
+)
+
+// Load reads and checks a configuration file. The error joins every *Fault, in
+// the order of the file.
+func Load(path string) (*File, error) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	f, faults := Parse(path, src)
+	if len(faults) > 0 {
+		all := make([]error, len(faults))
+		for i, x := range faults {
+			all[i] = x
+		}
+		return nil, errors.Join(all...)
+	}
+	return f, nil
+}
+
+// Parse reads a configuration and answers everything that is wrong with it. It
+// reads no secret and reaches nobody.
+func Parse(name string, src []byte) (*File, []*Fault) {
+	f := defaults()
+	d := &decoder{name: name, where: map[string]position{}}
+	d.decode(src, f)
+	f.where, f.name = d.where, name
+	c := &checker{f: f, d: d}
+	c.all()
+	slices.SortStableFunc(d.faults, func(a, b *Fault) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+	return f, d.faults
+}
+
+// defaults are what holds where nothing is written.
+func defaults() *File {
+	return &File{
+		Listen:       Listen{HTTPS: ":443", HTTP: ":80", Ops: "127.0.0.1:9464"},
+		Site:         Site{Lang: "fr", Zone: "Europe/Paris"},
+		Store:        Store{Timeout: 800 * time.Millisecond},
+		Certificates: Certificates{Storage: "/var/lib/vestibule/certificates"},
+		Mail:         Mail{TLS: "starttls"},
+		Turn: Turn{
+			Lifetime: 10 * time.Minute, Quota: 3, BytesPerSecond: 4 << 20, MinPort: 49152, MaxPort: 65535,
+		},
+		Conference: Conference{LiveKit: LiveKit{Timeout: 5 * time.Second}},
+		Meetings:   Meetings{Early: 15 * time.Minute, Grace: time.Hour, Keep: 24 * time.Hour},
+		Log:        Log{Level: "info"},
+	}
+}
+
+// checker tells what a well-formed file gets wrong.
+type checker struct {
+	f *File
+	d *decoder
+}
+
+// bad notes a fault at a key, or where the key should stand.
+func (c *checker) bad(is bool, key, what, hint string) {
+	if !is || c.told(key) {
+		return
+	}
+	c.d.fault(c.f.at(key), key, what, hint)
+}
+
+// told reports whether the key has a fault already: one is enough.
+func (c *checker) told(key string) bool {
+	return slices.ContainsFunc(c.d.faults, func(f *Fault) bool { return f.Key == key })
+}
+
+// at is where a key stands, or the nearest thing around it that does.
+func (f *File) at(key string) position {
+	for k := key; ; {
+		if p, ok := f.where[k]; ok {
+			return p
+		}
+		i := lastCut(k)
+		if i <= 0 {
+			return position{1, 1}
+		}
+		k = k[:i]
+	}
+}
+
+func lastCut(k string) int {
+	for i := len(k) - 1; i > 0; i-- {
+		if k[i] == '.' || k[i] == '[' {
+			return i
+		}
+	}
+	return 0
+}
+
+func (c *checker) all() {
+	f := c.f
+	c.origin(f.Door, "door")
+	c.origin(f.Room, "room")
+	c.bad(f.Door != "" && f.Door == f.Room, "room", "is the same as door", "give the conference server an address of its own, such as room.visio.example.org")
+	c.bad(f.Secret == "", "secret", "is missing", "openssl rand -base64 48 > FILE; chmod 600 FILE; secret: file:FILE")
+	c.address(f.Listen.HTTPS, "listen.https", false)
+	c.address(f.Listen.HTTP, "listen.http", true)
+	c.address(f.Listen.Ops, "listen.ops", true)
+	c.oneOf(f.Site.Lang, "site.lang", "fr", "en")
+	_, err := time.LoadLocation(f.Site.Zone)
+	c.bad(err != nil || f.Site.Zone == "Local", "site.zone", quoted(f.Site.Zone)+" is no time zone", "such as Europe/Paris")
+	c.bad(f.Store.URL == "", "store.url", "is missing", "redis://127.0.0.1:6379")
+	c.between(f.Store.Replicas, "store.replicas", 0, 5)
+	c.within(f.Store.Timeout, "store.timeout", 100*time.Millisecond, 10*time.Second)
+	c.certificates()
+	c.mail()
+	for i := range f.Providers {
+		c.provider(&f.Providers[i], fmt.Sprintf("providers[%d]", i))
+	}
+	c.conference()
+	c.turn()
+	c.within(f.Meetings.Early, "meetings.early", 0, 24*time.Hour)
+	c.within(f.Meetings.Grace, "meetings.grace", 0, 12*time.Hour)
+	c.within(f.Meetings.Keep, "meetings.keep", time.Hour, 365*24*time.Hour)
+	c.oneOf(f.Log.Level, "log.level", "debug", "info", "warn", "error")
+	c.policy()
+}
+
+func (c *checker) origin(s, key string) {
+	u, err := url.Parse(s)
+	ok := err == nil && u.Scheme == "https" && u.Host != "" && u.Path == "" && u.RawQuery == "" && u.User == nil
+	c.bad(s == "", key, "is missing", "https://visio.example.org")
+	c.bad(!ok, key, quoted(s)+" is not an https address without a path", "https://visio.example.org")
+}
+
+func (c *checker) address(s, key string, optional bool) {
+	if s == "" && optional {
+		return
+	}
+	_, port, err := net.SplitHostPort(s)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	c.bad(err != nil, key, quoted(s)+" is not host:port", `":443" or "192.0.2.1:443"`)
+}
+
+func (c *checker) oneOf(s, key string, words ...string) {
+	c.bad(!slices.Contains(words, s), key, quoted(s)+" is none of "+fmt.Sprint(words), "")
+}
+
+func (c *checker) between(n int, key string, least, most int) {
+	c.bad(n < least || n > most, key, fmt.Sprintf("%d is not between %d and %d", n, least, most), "")
+}
+
+func (c *checker) within(t time.Duration, key string, least, most time.Duration) {
+	c.bad(t < least || t > most, key, fmt.Sprintf("%s is not between %s and %s", t, least, most), "")
+}
+
+func (c *checker) certificates() {
+	x := &c.f.Certificates
+	acme := x.ACME != ACME{}
+	c.bad(!acme && len(x.Files) == 0, "certificates", "neither acme nor files", "acme: {email: …, agree: true}")
+	c.bad(acme && len(x.Files) > 0, "certificates.files", "acme and files at once", "keep one")
+	c.bad(acme && !x.ACME.Agree, "certificates.acme.agree", "is not true", "read the authority's terms, then agree: true")
+	c.bad(acme && x.Storage == "", "certificates.storage", "is missing", "a folder that is backed up")
+	for i, p := range x.Files {
+		key := fmt.Sprintf("certificates.files[%d]", i)
+		c.bad(p.Cert == "" || p.Key == "", key, "needs cert and key", "")
+	}
+}
+
+func (c *checker) mail() {
+	m := &c.f.Mail
+	if m.Addr == "" {
+		return
+	}
+	c.address(m.Addr, "mail.addr", false)
+	c.bad(m.TLS == "none" && !m.DangerouslyPlain, "mail.tls", "none would send codes readable by anybody on the way", "starttls, or dangerously_plain: true for a relay on this machine")
+	if m.TLS != "none" {
+		c.oneOf(m.TLS, "mail.tls", "starttls", "implicit")
+	}
+	c.bad(m.From == "", "mail.from", "is missing", "the address that guests see")
+}
+
+func (c *checker) provider(p *Provider, key string) {
+	c.bad(p.ID == "", key+".id", "is missing", "a short word, part of the redirect URI")
+	c.bad(p.Name == "", key+".name", "is missing", "as people say it; it stands on the button")
+	c.bad(p.Issuer == "", key+".issuer", "is missing", "exactly as the provider writes it")
+	c.bad(p.ClientID == "", key+".client_id", "is missing", "")
+	if p.PKCE != "" {
+		c.oneOf(p.PKCE, key+".pkce", "auto", "on", "off")
+	}
+	if p.EmailVerified != "" {
+		c.oneOf(p.EmailVerified, key+".email_verified", "require", "assume", "ignore")
+	}
+	if p.ClaimsFrom != "" {
+		c.oneOf(p.ClaimsFrom, key+".claims_from", "both", "id_token", "userinfo")
+	}
+}
+
+func (c *checker) conference() {
+	l := &c.f.Conference.LiveKit
+	c.bad(l.URL == "", "conference.livekit.url", "is missing", "where LiveKit's API answers: http://127.0.0.1:7880")
+	c.bad(l.Key == "", "conference.livekit.key", "is missing", "the API key's name")
+	c.bad(l.Secret == "", "conference.livekit.secret", "is missing", "file:PATH of the API secret")
+	c.within(l.Timeout, "conference.livekit.timeout", 100*time.Millisecond, time.Minute)
+}
+
+func (c *checker) turn() {
+	t := &c.f.Turn
+	c.bad(len(t.UDP)+len(t.TCP)+len(t.TLS) == 0, "turn", "listens nowhere", `udp: [":3478"]`)
+	for _, l := range []struct {
+		key  string
+		list []string
+	}{{"udp", t.UDP}, {"tcp", t.TCP}, {"tls", t.TLS}} {
+		for i, a := range l.list {
+			c.address(a, fmt.Sprintf("turn.%s[%d]", l.key, i), false)
+		}
+	}
+	c.bad(len(t.Public) == 0, "turn.public", "is missing", "the address under which browsers reach this machine")
+	for i, a := range t.Public {
+		_, err := netip.ParseAddr(a)
+		c.bad(err != nil, fmt.Sprintf("turn.public[%d]", i), quoted(a)+" is no IP address", "")
+	}
+	c.bad(len(t.Peers) == 0, "turn.peers", "reaches nobody", "the conference server's media addresses: [127.0.0.1/32]")
+	for i, a := range t.Peers {
+		_, err := netip.ParsePrefix(a)
+		c.bad(err != nil, fmt.Sprintf("turn.peers[%d]", i), quoted(a)+" is no address range", "192.0.2.5/32")
+	}
+	c.within(t.Lifetime, "turn.lifetime", time.Minute, 24*time.Hour)
+	c.between(t.Quota, "turn.quota", 1, 100)
+	c.bad(t.BytesPerSecond < 16<<10, "turn.bytes_per_second", fmt.Sprintf("%d is below 16384", t.BytesPerSecond), "")
+	c.between(t.MinPort, "turn.min_port", 1024, 65535)
+	c.between(t.MaxPort, "turn.max_port", max(t.MinPort, 1024), 65535)
+}
+
+func (c *checker) policy() {
+	path := c.f.Policy.Rules
+	if path == "" {
+		return
+	}
+	src, err := os.ReadFile(path)
+	if err != nil {
+		c.bad(true, "policy.rules", "cannot be read: "+err.Error(), "")
+		return
+	}
+	if _, err := policy.Load(path, src); err != nil {
+		c.bad(true, "policy.rules", err.Error(), "")
+	}
+}
