@@ -191,7 +191,8 @@ func TestPrepareCleansTheJoinRequest(t *testing.T) {
 }
 
 func badJoins() map[string]string {
-	bomb := &lk.WrappedJoinRequest{Compression: lk.WrappedJoinRequest_GZIP, JoinRequest: squeeze(make([]byte, 10<<20))}
+	// Metadata again and again, so that it can be read wherever it is cut off.
+	bomb := &lk.WrappedJoinRequest{Compression: lk.WrappedJoinRequest_GZIP, JoinRequest: squeeze(bytes.Repeat([]byte("\x1a\x03aaa"), 1<<20))}
 	cut := &lk.WrappedJoinRequest{Compression: lk.WrappedJoinRequest_GZIP, JoinRequest: squeeze([]byte("x"))[:5]}
 	garbage := &lk.WrappedJoinRequest{JoinRequest: []byte{0x0A, 0xFF}}
 	odd := &lk.WrappedJoinRequest{Compression: 7, JoinRequest: must(proto.Marshal(&lk.JoinRequest{}))}
