@@ -57,6 +57,15 @@ web/room/node_modules/.package-lock.json: web/room/package-lock.json
 	cd web/room && npm ci --no-audit --no-fund
 	@touch $@
 
+# What the tests of package web read the door's pages with.
+.PHONY: axe
+axe: web/axe/node_modules/.package-lock.json
+
+web/axe/node_modules/.package-lock.json: web/axe/package-lock.json
+	$(call say,axe: npm ci)
+	cd web/axe && npm ci --no-audit --no-fund
+	@touch $@
+
 .PHONY: build
 build: room
 	$(call say,bin/vestibule)
@@ -83,7 +92,7 @@ lint: room
 
 # -p 2: more would only let the race detector's memory add up.
 .PHONY: unit
-unit: room
+unit: room axe
 	@for m in $(MODULES); do \
 	  printf '\n==> tests of %s: race detector on, order shuffled\n' "$$m"; \
 	  (cd "$$m" && go list ./... | grep -v '^vestibule/e2e' | xargs go test -race -shuffle=on -p 2 -timeout 5m); \

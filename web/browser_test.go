@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,12 +34,11 @@ type door struct {
 
 	mu    sync.Mutex
 	posts []string // guarded by mu: path?form of every POST
-	sizes map[string]int
 }
 
 func newDoor(t *testing.T) *door {
 	t.Helper()
-	d := &door{pages: newPages(t), mux: http.NewServeMux(), sizes: map[string]int{}}
+	d := &door{pages: newPages(t), mux: http.NewServeMux()}
 	byName := map[string]web.Page{}
 	for _, e := range examples() {
 		byName[e.name] = e.page
@@ -104,13 +104,46 @@ func browse(t *testing.T) context.Context {
 	))
 	t.Cleanup(stop)
 	// What the content policy refuses is counted by the browser, not by us.
-	do(t, ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
-			Source: `window.refused = []; addEventListener("securitypolicyviolation", (e) => refused.push(e.violatedDirective + " " + e.blockedURI + " " + e.sample))`,
-		})
-		return err
-	}))
+	do(t, ctx, beforehand(`window.refused = []; addEventListener("securitypolicyviolation", (e) => refused.push(e.violatedDirective + " " + e.blockedURI + " " + e.sample))`))
 	return ctx
+}
+
+// beforehand runs a script in every page before its own.
+func beforehand(js string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: js})
+		return err
+	})
+}
+
+// stream hangs an event stream under a path. What is sent on the channel is
+// what the readers get; "drop" ends the connection, "gone" ends it and refuses
+// the next.
+func (d *door) stream(path string) chan<- string {
+	events := make(chan string)
+	var refuse atomic.Bool
+	d.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+		if refuse.CompareAndSwap(true, false) {
+			http.Error(w, "later", http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		_ = http.NewResponseController(w).Flush()
+		for {
+			select {
+			case <-r.Context().Done():
+				return
+			case e := <-events:
+				if e == "drop" || e == "gone" {
+					refuse.Store(e == "gone")
+					return
+				}
+				_, _ = io.WriteString(w, e)
+				_ = http.NewResponseController(w).Flush()
+			}
+		}
+	})
+	return events
 }
 
 func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
@@ -129,12 +162,19 @@ func eval[T any](t *testing.T, ctx context.Context, js string) T {
 	return got
 }
 
-// until waits for a condition in the page.
+// until waits for a condition in the page, also across pages.
 func until(t *testing.T, ctx context.Context, js string) {
 	t.Helper()
-	_, err := chromedp.Run(ctx, chromedp.Poll[bool](js, chromedp.WithPollingTimeout(20*time.Second), chromedp.WithPollingInterval(20*time.Millisecond)))
-	if err != nil {
-		t.Fatalf("%s never came true: %v", js, err)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		// While one page gives way to the next there is nobody to ask.
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!document.body && ("+js+")"))
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s never came true: %v", js, err)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -50,7 +50,7 @@ func (c ConsoleLive) Started() bool { return c.Phase == meeting.Open }
 func (c ConsoleLive) Verified() int {
 	n := 0
 	for _, card := range c.Waiting {
-		if card.Proof.Verified() && len(card.Warnings) == 0 {
+		if card.Sure() {
 			n++
 		}
 	}
@@ -68,6 +68,11 @@ type Card struct {
 	Agent     string // "Firefox, Android"
 	Warnings  []Warning
 }
+
+// Sure reports whether the host may admit this card together with others: it
+// proves something and nothing about it is odd. POST /m/{id}/admit-verified
+// must take these and no others.
+func (c Card) Sure() bool { return c.Proof.Verified() && len(c.Warnings) == 0 }
 
 // Renamed reports whether the name to be shown is not the invitation's.
 func (c Card) Renamed() bool { return c.Name != "" && c.Name != c.Invited }

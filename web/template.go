@@ -78,7 +78,7 @@ func functions(words *locale.Catalogue, st *static) template.FuncMap {
 		"themed": func() string { return st.named["theme.css"] },
 		"logo":   st.logo,
 		"span":   func(t Times) string { return locale.Span(t.Starts, t.Ends, t.Zone, lang) },
-		"when":   func(t Times) string { return locale.Long(t.Starts, t.Zone, lang) },
+		"day":    func(t Times) string { return locale.Day(t.Starts, t.Zone, lang) },
 		"clock":  func(at time.Time, zone string) string { return locale.Clock(at, zone, lang) },
 		"long":   func(at time.Time, zone string) string { return locale.Long(at, zone, lang) },
 		"length": func(t Times) string { return locale.Length(t.Ends.Sub(t.Starts), lang) },

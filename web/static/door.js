@@ -9,17 +9,21 @@ const fill = (words, values) => words.replace(/\{(\w+)\}/g, (hole, key) => value
 
 // The reader's own clock beside the meeting's, where they differ.
 function showYourTime() {
+  const lang = document.documentElement.lang;
   for (const time of all("time[data-zone]")) {
     const at = new Date(time.dateTime);
-    const words = (zone, options) => new Intl.DateTimeFormat(document.documentElement.lang, { timeZone: zone, ...options }).format(at);
-    const clock = { hour: "2-digit", minute: "2-digit" };
-    const full = { weekday: "long", ...clock };
+    const part = (zone, options) => new Intl.DateTimeFormat(lang, { timeZone: zone, ...options }).format(at);
+    const day = (zone) => part(zone, { weekday: "long" });
+    const clock = (zone) => {
+      const [h, m] = new Intl.DateTimeFormat("en", { timeZone: zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(at).split(":");
+      return lang === "fr" ? `${Number(h)}\u00a0h${m === "00" ? "" : `\u00a0${m}`}` : `${h}:${m}`;
+    };
     const theirs = time.dataset.zone || "UTC";
-    if (words(theirs, full) === words(undefined, full)) continue;
-    const day = { weekday: "long" };
+    const same = day(theirs) === day();
+    if (same && clock(theirs) === clock()) continue;
     const yours = document.createElement("p");
     yours.className = "muted";
-    yours.textContent = fill(time.dataset.yours, { time: words(undefined, words(theirs, day) === words(undefined, day) ? clock : full) });
+    yours.textContent = fill(time.dataset.yours, { time: same ? clock() : `${day()}, ${clock()}` });
     time.parentElement.after(yours);
   }
 }
@@ -296,7 +300,7 @@ function knobs() {
   const notify = id("notify");
   const recall = () => { try { return localStorage.getItem("sound"); } catch { return null; } };
   let on = recall() !== "off";
-  const show = () => { sound.textContent = on ? sound.dataset.on : sound.dataset.off; };
+  const show = () => { sound.textContent = on ? sound.dataset.loud : sound.dataset.mute; };
   sound.hidden = false;
   sound.addEventListener("click", () => {
     on = !on;
