@@ -279,10 +279,11 @@ func TestT64MasterMoves(t *testing.T) {
 		proxy.Redirect(replica.Addr)
 		master.Do(t, append([]string{"REPLICAOF"}, strings.Split(replica.Addr, ":")...)...)
 		master, replica = replica, master
-		eventually(t, "durable write", func() bool {
-			_, _, err := s.Commit(ctx, meeting.NewID(), redemption("a"))
-			return err == nil
-		})
+		direct := open(t, store.Config{URL: master.URL(), Replicas: 1})
+		eventually(t, "new master in order", func() bool { return direct.Ready(ctx) == nil })
+		if _, _, err := s.Commit(ctx, meeting.NewID(), redemption("a")); err != nil {
+			t.Errorf("first Commit after the move = %v, want nil", err)
+		}
 		if err := s.Ready(ctx); err != nil {
 			t.Errorf("Ready = %v", err)
 		}
@@ -322,6 +323,31 @@ func TestWatchFindsBack(t *testing.T) {
 		<-woken
 	}
 	eventually(t, "woken through the third", wakes)
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Watch = %v, want nil", err)
+	}
+}
+
+// A quiet line is asked whether it lives, and kept if it does.
+func TestWatchKeepsAQuietLine(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := open(t, store.Config{URL: server.URL()})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Watch(ctx, func(meeting.ID) {}) }()
+	calls := func(command string) (n int) {
+		for _, line := range strings.Fields(server.Do(t, "INFO", "COMMANDSTATS")[0]) {
+			_, _ = fmt.Sscanf(line, "cmdstat_"+command+":calls=%d", &n)
+		}
+		return n
+	}
+	asked := calls("ping")
+	eventually(t, "asked twice", func() bool { return calls("ping") >= asked+2 })
+	if got := calls("subscribe"); got != 1 {
+		t.Errorf("%d lines laid, want 1", got)
+	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("Watch = %v, want nil", err)
