@@ -274,7 +274,7 @@ func TestHeaderInjection(t *testing.T) {
 				t.Errorf("%q: To = %v, %v; Bcc = %q", evil, to, err, m.Header.Get("Bcc"))
 			}
 			for _, p := range parts(t, m.Header.Get("Content-Type"), "", m.Body) {
-				if strings.HasPrefix(p.kind, "text/html") && strings.Contains(p.text, "<script>") || strings.Contains(p.text, "\u202e") {
+				if strings.HasPrefix(p.kind, "text/html") && strings.Contains(p.text, "<script>") || strings.ContainsAny(p.text, "\u202e\x00") {
 					t.Errorf("%q came through", evil)
 				}
 			}

@@ -79,6 +79,7 @@ func open(t *testing.T, implicit bool, edit func(*office, *smtp.Server)) *office
 	t.Cleanup(func() {
 		close(o.release)
 		_ = s.Close()
+		_ = ln.Close() // Serve may not have begun when Close was called.
 		<-done
 	})
 	return o
