@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 
 	"vestibule/auth"
 	"vestibule/cert"
@@ -32,7 +34,7 @@ type Built struct {
 type builder struct {
 	f      *File
 	log    *slog.Logger
-	faults []error
+	faults []*Fault
 }
 
 // Build makes the rooms' configurations. It reads secrets and files and reaches
@@ -69,19 +71,30 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	h.Pages = web.Config{Lang: f.Site.Lang, ThemeDir: f.Site.ThemeDir}
 	h.Zone = f.Site.Zone
 	h.Early, h.Grace, h.Keep = f.Meetings.Early, f.Meetings.Grace, f.Meetings.Keep
-	if err := errors.Join(b.faults...); err != nil {
+	if err := join(b.faults); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// fault notes what is wrong at a key.
+// fault notes what is wrong at a key. Where a secret below the key could not
+// be read, what follows from that is not told again.
 func (b *builder) fault(key string, err error) {
-	if err == nil {
+	if err == nil || slices.ContainsFunc(b.faults, func(f *Fault) bool { return f.Key == key || strings.HasPrefix(f.Key, key+".") }) {
 		return
 	}
 	p := b.f.at(key)
-	b.faults = append(b.faults, fmt.Errorf("%s:%d:%d: %s: %w", b.f.name, p.line, p.col, key, err))
+	for _, what := range each(err) {
+		b.faults = append(b.faults, &Fault{File: b.f.name, Line: p.line, Col: p.col, Key: key, What: what.Error()})
+	}
+}
+
+// each takes a join of errors apart.
+func each(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		return j.Unwrap()
+	}
+	return []error{err}
 }
 
 func (b *builder) secret(s Secret, key string) string {
@@ -109,6 +122,19 @@ func host(origin string) string {
 		return ""
 	}
 	return u.Hostname()
+}
+
+// certs is where certificates come from, for the names of both addresses.
+func (b *builder) certs(names ...string) cert.Config {
+	x := &b.f.Certificates
+	c := cert.Config{
+		Hosts: names, Agree: x.ACME.Agree, Directory: x.ACME.Directory, CAFile: x.ACME.CAFile, Email: x.ACME.Email,
+		StorageDir: x.Storage, Logger: b.log,
+	}
+	for _, f := range x.Files {
+		c.Files = append(c.Files, cert.Files{Cert: f.Cert, Key: f.Key})
+	}
+	return c
 }
 
 func (b *builder) mail(h *house.Config) {

@@ -50,21 +50,23 @@ func (d *decoder) fault(p position, key, what, hint string) {
 	d.faults = append(d.faults, &Fault{File: d.name, Line: p.line, Col: p.col, Key: key, What: what, Hint: hint})
 }
 
-// decode reads src into f as far as it can.
-func (d *decoder) decode(src []byte, f *File) {
-	file, err := parser.ParseBytes(src, 0)
+// decode reads src into f as far as it can, and answers whether it is YAML at
+// all.
+func (d *decoder) decode(src []byte, f *File) (readable bool) {
+	file, err := parser.ParseBytes(src, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.syntax(err)
-		return
+		return false
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
 		d.fault(position{1, 1}, "", "the file is empty", "start from the example: vestibule check --example")
-		return
+		return false
 	}
 	if len(file.Docs) > 1 {
 		d.fault(place(file.Docs[1].Body), "", "a second document", "one file, one configuration: remove ---")
 	}
 	d.node(file.Docs[0].Body, reflect.ValueOf(f).Elem(), "")
+	return true
 }
 
 // syntax tells of text that is no YAML.

@@ -22,14 +22,26 @@ func Load(path string) (*File, error) {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	f, faults := Parse(path, src)
-	if len(faults) > 0 {
-		all := make([]error, len(faults))
-		for i, x := range faults {
-			all[i] = x
-		}
-		return nil, errors.Join(all...)
+	if err := join(faults); err != nil {
+		return nil, err
 	}
 	return f, nil
+}
+
+func inOrder(faults []*Fault) {
+	slices.SortStableFunc(faults, func(a, b *Fault) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+}
+
+// join makes one error of faults, in the order of the file.
+func join(faults []*Fault) error {
+	inOrder(faults)
+	all := make([]error, len(faults))
+	for i, f := range faults {
+		all[i] = f
+	}
+	return errors.Join(all...)
 }
 
 // Parse reads a configuration and answers everything that is wrong with it. It
@@ -37,13 +49,13 @@ func Load(path string) (*File, error) {
 func Parse(name string, src []byte) (*File, []*Fault) {
 	f := defaults()
 	d := &decoder{name: name, where: map[string]position{}}
-	d.decode(src, f)
+	readable := d.decode(src, f)
 	f.where, f.name = d.where, name
-	c := &checker{f: f, d: d}
-	c.all()
-	slices.SortStableFunc(d.faults, func(a, b *Fault) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
-	})
+	if readable {
+		c := &checker{f: f, d: d}
+		c.all()
+	}
+	inOrder(d.faults)
 	return f, d.faults
 }
 

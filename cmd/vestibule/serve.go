@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"vestibule/config"
+	"vestibule/house"
+)
+
+// farewell is how long requests under way may take once the door closes.
+const farewell = 10 * time.Second
+
+func serveCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Open the door",
+		Args:  cobra.NoArgs,
+	}
+	path := configFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		f, err := config.Load(*path)
+		if err != nil {
+			return err
+		}
+		log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level(f.Log.Level)}))
+		b, err := f.Build(log)
+		if err != nil {
+			return err
+		}
+		return serve(cmd.Context(), b, log)
+	}
+	return c
+}
+
+func level(s string) slog.Level {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(s)) // checked with the file; info otherwise
+	return l
+}
+
+// listeners are the sockets of the door.
+type listeners struct{ https, http, ops net.Listener }
+
+// serve opens the house and keeps it open until ctx ends.
+func serve(ctx context.Context, b *config.Built, log *slog.Logger) error {
+	defer func() { _ = b.Store.Close() }() // nothing is left to write
+	h, err := house.New(b.House)
+	if err != nil {
+		return err
+	}
+	if err := b.Certs.Load(ctx); err != nil {
+		return fmt.Errorf("loading certificates: %w", err)
+	}
+	on, err := listen(ctx, b.File)
+	if err != nil {
+		return err
+	}
+	if err := h.Listen(ctx); err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "door open", slog.String("version", version()), slog.String("https", on.https.Addr().String()))
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return b.Certs.Run(ctx) })
+	g.Go(func() error { return h.Run(ctx) })
+	g.Go(func() error { return house.Serve(ctx, on.https, h.Handler(), b.Certs.TLS(), farewell, log) })
+	if on.http != nil {
+		g.Go(func() error {
+			return house.Serve(ctx, on.http, b.Certs.HTTPChallenge(http.NotFoundHandler()), nil, time.Second, log)
+		})
+	}
+	if on.ops != nil {
+		g.Go(func() error { return house.Serve(ctx, on.ops, h.Ops(), nil, time.Second, log) })
+	}
+	err = g.Wait()
+	log.InfoContext(context.WithoutCancel(ctx), "door closed")
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// listen opens every socket before anything is served.
+func listen(ctx context.Context, f *config.File) (on listeners, err error) {
+	var lc net.ListenConfig
+	open := func(address, key string) net.Listener {
+		if address == "" {
+			return nil
+		}
+		ln, lerr := lc.Listen(ctx, "tcp", address)
+		if lerr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", key, lerr))
+			return nil
+		}
+		return ln
+	}
+	on.https = open(f.Listen.HTTPS, "listen.https")
+	on.http = open(f.Listen.HTTP, "listen.http")
+	on.ops = open(f.Listen.Ops, "listen.ops")
+	return on, err
+}
