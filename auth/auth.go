@@ -160,9 +160,6 @@ func New(c Config) (*OIDC, error) {
 			faults = append(faults, fmt.Errorf("%s: the id, or issuer and client id, is there twice", where))
 		}
 		ids[p.ID], clients[client] = true, true
-		if p.DangerouslyAllowPlainHTTP {
-			c.Logger.Warn("provider is allowed without TLS", slog.String("provider", p.ID))
-		}
 		o.providers = append(o.providers, newProvider(p, c))
 	}
 	if err := errors.Join(faults...); err != nil {

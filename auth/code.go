@@ -95,7 +95,7 @@ func Clean(input string) string {
 func digit(r rune) (byte, bool) {
 	for _, zero := range []rune{'0', '٠', '۰', '०', '০', '０'} {
 		if r >= zero && r <= zero+9 {
-			return byte(r - zero), true //nolint:gosec // 0 to 9 by the condition.
+			return byte(r - zero), true
 		}
 	}
 	return 0, false

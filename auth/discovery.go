@@ -99,7 +99,7 @@ func (p *provider) learn(ctx context.Context) (*metadata, error) {
 	return p.remember(ctx, m, err)
 }
 
-func (p *provider) learnt(now time.Time) (*metadata, error, bool) { //nolint:revive // the error is a value here.
+func (p *provider) learnt(now time.Time) (*metadata, error, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -133,6 +133,9 @@ func (p *provider) remember(ctx context.Context, m *metadata, err error) (*metad
 // discover asks the provider about itself (Discovery §4), or takes what is
 // configured.
 func (p *provider) discover(ctx context.Context) (*metadata, error) {
+	if p.DangerouslyAllowPlainHTTP {
+		p.log.WarnContext(ctx, "provider is allowed without tls")
+	}
 	if p.Endpoints.Token != "" {
 		return &metadata{
 			Issuer:        p.Issuer,

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	smtp "github.com/wneessen/go-mail"
@@ -58,6 +59,8 @@ type Sender struct {
 	texts  texts
 	lines  chan struct{}
 	log    *slog.Logger
+	bare   sync.Once // warns of mail without TLS, where it is allowed
+	isBare bool
 }
 
 // New checks the configuration and returns a sender. It reaches no server.
@@ -87,9 +90,6 @@ func New(c Config) (*Sender, error) {
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
 	}
-	if c.TLS == "none" {
-		c.Logger.Warn("mail is sent without TLS", slog.String("server", c.Addr))
-	}
 	client, err := smtp.NewClient(host, options(c, host, port)...)
 	if err != nil {
 		return nil, fmt.Errorf("setting up mail: %w", err)
@@ -97,6 +97,7 @@ func New(c Config) (*Sender, error) {
 	return &Sender{
 		client: client, from: c.From, name: clean(c.FromName), domain: domain(c.From),
 		texts: texts, lines: make(chan struct{}, lines), log: c.Logger,
+		isBare: c.TLS == "none",
 	}, nil
 }
 
@@ -155,6 +156,9 @@ func options(c Config, host string, port int) []smtp.Option {
 
 // send hands a mail to the server. The error is a *Fault.
 func (s *Sender) send(ctx context.Context, m *smtp.Msg) error {
+	if s.isBare {
+		s.bare.Do(func() { s.log.WarnContext(ctx, "mail is sent without tls") })
+	}
 	select {
 	case s.lines <- struct{}{}:
 		defer func() { <-s.lines }()
