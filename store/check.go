@@ -95,8 +95,8 @@ func (c *Commit) docs() []string {
 // step is by how much the version of a commit exceeds the last one. It is
 // random, so that a version handed out by a Redis that then lost the write in
 // a failover is not handed out again for another content (T09).
-func step() uint64 {
-	return 1 + rand.Uint64N(1<<20) //nolint:gosec // told apart, not kept secret
+func step() uint32 {
+	return 1 + rand.Uint32N(1<<20) //nolint:gosec // told apart, not kept secret
 }
 
 func checkKey(kind, key string) error {

@@ -226,7 +226,7 @@ func (h *shard) commit(m meeting.ID, c *Commit, now time.Time) ([]byte, bool, er
 }
 
 func (b *book) apply(c *Commit) {
-	b.version += step()
+	b.version += uint64(step())
 	for _, w := range c.Writes {
 		if w.Value == nil {
 			delete(b.docs, w.Name)

@@ -6,6 +6,8 @@ import (
 	_ "embed"
 	"errors"
 	"log/slog"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -107,13 +109,22 @@ func Open(c Config) (*Redis, error) {
 		timeout:  c.Timeout,
 		name:     mark(),
 		log:      c.Logger,
-		commit:   redis.NewScript(commitLua),
+		commit:   redis.NewScript(commitScript(c.Prefix + "wake")),
 		take:     redis.NewScript(takeLua),
 		count:    redis.NewScript(countLua),
 		index:    redis.NewScript(indexLua),
 		delete:   redis.NewScript(deleteLua),
 		ready:    redis.NewScript(readyLua),
 	}, nil
+}
+
+// commitScript puts the constants into the script: an argument costs more.
+func commitScript(channel string) string {
+	return strings.NewReplacer(
+		"CHANNEL, argv", strconv.Quote(channel)+", argv",
+		"STREAM, '*'", strconv.Itoa(maxStream)+", '*'",
+		"LIFE)", strconv.FormatInt(life(), 10)+")",
+	).Replace(commitLua)
 }
 
 // options fills in the defaults of c and turns it into go-redis's words.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -142,11 +143,20 @@ func some(b []byte) []byte {
 
 // commitArgs lays the commit out as lua/commit.lua reads it.
 func (s *Redis) commitArgs(m meeting.ID, c *Commit) []any {
-	args := make([]any, 12, 12+2*len(c.Reads)+2*len(c.Writes)+len(c.Events))
+	args := make([]any, 0, 5+2*len(c.Reads)+2*len(c.Writes)+len(c.Events))
+	expires := ""
+	if !c.Expires.IsZero() {
+		expires = until(c.Expires)
+	}
+	args = append(args, "", expires, string(m))
+	if c.Attempt != "" {
+		args = append(args, c.Answer)
+	}
+	first := len(args)
 	for name := range c.Reads {
 		args = append(args, name)
 	}
-	for _, name := range args[12:] {
+	for _, name := range args[first:] {
 		version := ""
 		if v := c.Reads[name.(string)]; v > 0 {
 			version = strconv.FormatUint(v, 10) + ":"
@@ -166,25 +176,28 @@ func (s *Redis) commitArgs(m meeting.ID, c *Commit) []any {
 			args = append(args, w.Name)
 		}
 	}
+	if len(c.Events) > 0 {
+		args = append(args, strings.Join(c.docs(), " "))
+	}
 	for _, e := range c.Events {
 		args = append(args, e)
 	}
-	args[0], args[1] = len(c.Reads), len(c.Writes)-deletes
-	args[2], args[3] = deletes, len(c.Events)
-	args[4], args[5] = step(), ""
-	if !c.Expires.IsZero() {
-		args[5] = until(c.Expires)
-	}
-	args[6], args[7] = life(), 0
-	if c.Durable && s.replicas > 0 {
-		args[7] = 1
-	}
-	args[8], args[9] = s.channel, string(m)
-	args[10], args[11] = "", c.Answer
-	if len(c.Events) > 0 {
-		args[10] = strings.Join(c.docs(), " ")
-	}
+	args[0] = c.shape(deletes, c.Durable && s.replicas > 0)
 	return args
+}
+
+// shape packs the numbers the script needs: each argument costs Redis more
+// than reading a byte does. All fit, for check bounds them.
+func (c *Commit) shape(deletes int, durable bool) []byte {
+	b := make([]byte, 0, 12)
+	for _, n := range [...]int{len(c.Reads), len(c.Writes) - deletes, deletes, len(c.Events)} {
+		b = binary.BigEndian.AppendUint16(b, uint16(n)) //nolint:gosec // at most 1000
+	}
+	var last uint32
+	if durable {
+		last = 1 << 24
+	}
+	return binary.BigEndian.AppendUint32(b, last|step())
 }
 
 // Events returns at most limit events of a meeting that come after the given
