@@ -104,7 +104,7 @@ func browse(t *testing.T) context.Context {
 	))
 	t.Cleanup(stop)
 	// What the content policy refuses is counted by the browser, not by us.
-	do(t, ctx, beforehand(`window.refused = []; addEventListener("securitypolicyviolation", (e) => refused.push(e.violatedDirective + " " + e.blockedURI + " " + e.sample))`))
+	do(ctx, t, beforehand(`window.refused = []; addEventListener("securitypolicyviolation", (e) => refused.push(e.violatedDirective + " " + e.blockedURI + " " + e.sample))`))
 	return ctx
 }
 
@@ -146,14 +146,14 @@ func (d *door) stream(path string) chan<- string {
 	return events
 }
 
-func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
+func do(ctx context.Context, t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func eval[T any](t *testing.T, ctx context.Context, js string) T {
+func eval[T any](ctx context.Context, t *testing.T, js string) T {
 	t.Helper()
 	got, err := chromedp.Run(ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -163,7 +163,7 @@ func eval[T any](t *testing.T, ctx context.Context, js string) T {
 }
 
 // until waits for a condition in the page, also across pages.
-func until(t *testing.T, ctx context.Context, js string) {
+func until(ctx context.Context, t *testing.T, js string) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		// While one page gives way to the next there is nobody to ask.

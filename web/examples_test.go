@@ -90,11 +90,15 @@ func guestExamples() []example {
 	}, waitingExamples()...)
 }
 
-func waitingExamples() []example {
-	w := web.Waiting{
+func waitingPage() web.Waiting {
+	return web.Waiting{
 		Frame: frame("/a/ad01"), Admission: "ad01", HostName: "Dr Hélène Martin", Title: "Consultation J. M.", Times: times(),
 		Name: "J. M.", Position: 1, Waited: 20 * time.Second, State: meeting.Waiting,
 	}
+}
+
+func waitingExamples() []example {
+	w := waitingPage()
 	there, admitted, asked := w, w, w
 	there.HostInside, there.Position, there.Waited = true, 3, 4*time.Minute
 	there.Message = "Je termine avec la personne précédente, cinq minutes."
@@ -209,9 +213,9 @@ func cards() []web.Card {
 	}
 }
 
-func consoleExamples() []example {
+func consolePage() web.Console {
 	at := times().Starts
-	open := web.Console{
+	return web.Console{
 		Frame: hostFrame("/m/0af1"), Meeting: "0af1", Title: "Consultation J. M.", Times: times(), Phase: meeting.Open, MayEnter: true,
 		Waiting: cards(),
 		Inside: []web.Participant{
@@ -232,6 +236,10 @@ func consoleExamples() []example {
 			{At: at.Add(14 * time.Minute), Deed: web.Knocked, Name: "S. T."},
 		},
 	}
+}
+
+func consoleExamples() []example {
+	open, at := consolePage(), times().Starts
 	first, quiet, over, logs, unsure := open, open, open, open, open
 	first.Phase, first.Waiting, first.Inside, first.Log = meeting.Planned, nil, nil, nil
 	quiet.Waiting, quiet.Locked, quiet.MayEnter = nil, true, false

@@ -41,7 +41,7 @@ type Invitation struct {
 
 func (Invitation) file() string { return "invitation" }
 
-// NotYet, Here and Elsewhere report the standing to the template.
+// NotYet reports whether the link does not work yet.
 func (i Invitation) NotYet() bool { return i.Standing == NotYet }
 
 // Here reports whether this browser has been through already.

@@ -22,9 +22,9 @@ func (d *door) at(t *testing.T, path string, p web.Page) {
 }
 
 // alone returns the one POST there was.
-func (d *door) alone(t *testing.T, ctx context.Context) string {
+func (d *door) alone(ctx context.Context, t *testing.T) string {
 	t.Helper()
-	until(t, ctx, `document.body.innerText.includes("POST")`)
+	until(ctx, t, `document.body.innerText.includes("POST")`)
 	posts := d.posted()
 	if len(posts) != 1 {
 		t.Fatalf("posts = %q, want one", posts)
@@ -35,25 +35,25 @@ func (d *door) alone(t *testing.T, ctx context.Context) string {
 func TestWaitingFollowsTheHostAndEnters(t *testing.T) {
 	d := newDoor(t)
 	states := d.stream("/a/live/events")
-	w := waitingExamples()[0].page.(web.Waiting)
+	w := waitingPage()
 	w.Admission, w.Position = "live", 3
 	d.at(t, "/a/live", w)
 	ctx := browse(t)
-	do(t, ctx, chromedp.Navigate(d.URL+"/a/live?lang=en"))
+	do(ctx, t, chromedp.Navigate(d.URL+"/a/live?lang=en"))
 
 	states <- event("state", `{"state":"waiting","host":true,"position":2}`)
-	until(t, ctx, `document.getElementById("wait-say").textContent.includes("knows you are here")`)
-	if got := eval[string](t, ctx, `document.getElementById("wait-turn").textContent`); got != "1 person before you" {
+	until(ctx, t, `document.getElementById("wait-say").textContent.includes("knows you are here")`)
+	if got := eval[string](ctx, t, `document.getElementById("wait-turn").textContent`); got != "1 person before you" {
 		t.Errorf("turn = %q", got)
 	}
 	states <- event("state", `{"state":"waiting","host":false,"position":7}`)
-	until(t, ctx, `document.getElementById("wait-turn").textContent === "6 people before you"`)
+	until(ctx, t, `document.getElementById("wait-turn").textContent === "6 people before you"`)
 	if got := d.posted(); len(got) != 0 {
 		t.Fatalf("the page posted by itself: %q", got)
 	}
 	states <- event("state", `{"state":"admitted","host":true,"position":0}`)
-	until(t, ctx, `document.title.startsWith("You can go in") && document.getElementById("enter").checkVisibility()`)
-	if got, want := d.alone(t, ctx), "/a/live/enter?attempt=attempt-1&csrf=csrf-of-this-reader"; got != want {
+	until(ctx, t, `document.title.startsWith("You can go in") && document.getElementById("enter").checkVisibility()`)
+	if got, want := d.alone(ctx, t), "/a/live/enter?attempt=attempt-1&csrf=csrf-of-this-reader"; got != want {
 		t.Errorf("entering posted %q, want %q", got, want)
 	}
 }
@@ -61,22 +61,22 @@ func TestWaitingFollowsTheHostAndEnters(t *testing.T) {
 func TestWaitingRecoversByItself(t *testing.T) {
 	d := newDoor(t)
 	states := d.stream("/a/live/events")
-	w := waitingExamples()[0].page.(web.Waiting)
+	w := waitingPage()
 	w.Admission = "live"
 	d.at(t, "/a/live", w)
 	ctx := browse(t)
-	do(t, ctx, chromedp.Navigate(d.URL+"/a/live?lang=en"))
+	do(ctx, t, chromedp.Navigate(d.URL+"/a/live?lang=en"))
 	states <- "gone"
-	until(t, ctx, `document.getElementById("wait-lost").checkVisibility()`)
+	until(ctx, t, `document.getElementById("wait-lost").checkVisibility()`)
 	states <- event("state", `{"state":"waiting","host":true,"position":1}`)
-	until(t, ctx, `!document.getElementById("wait-lost").checkVisibility() && document.getElementById("wait-say").textContent.includes("knows")`)
+	until(ctx, t, `!document.getElementById("wait-lost").checkVisibility() && document.getElementById("wait-say").textContent.includes("knows")`)
 }
 
 // A state that has a page of its own is shown by that page.
 func TestWaitingShowsWhatTheDoorDecided(t *testing.T) {
 	d := newDoor(t)
 	states := d.stream("/a/live/events")
-	w := waitingExamples()[0].page.(web.Waiting)
+	w := waitingPage()
 	w.Admission = "live"
 	first := true
 	d.mux.HandleFunc("GET /a/live", func(rw http.ResponseWriter, r *http.Request) {
@@ -88,17 +88,17 @@ func TestWaitingShowsWhatTheDoorDecided(t *testing.T) {
 		d.write(t, rw, r, web.Done{Frame: frame("/a/live"), Kind: web.WasRefused})
 	})
 	ctx := browse(t)
-	do(t, ctx, chromedp.Navigate(d.URL+"/a/live?lang=en"))
+	do(ctx, t, chromedp.Navigate(d.URL+"/a/live?lang=en"))
 	states <- event("state", `{"state":"refused","host":true,"position":0}`)
-	until(t, ctx, `document.title.startsWith("You were not let in")`)
+	until(ctx, t, `document.title.startsWith("You were not let in")`)
 }
 
 func TestEnteringCarriesTheTicketAlone(t *testing.T) {
 	d := newDoor(t)
 	d.at(t, "/go", web.Entering{Frame: frame("/go"), Action: "/-/enter", Ticket: "tick3t"})
 	ctx := browse(t)
-	do(t, ctx, chromedp.Navigate(d.URL+"/go"))
-	if got, want := d.alone(t, ctx), "/-/enter?ticket=tick3t"; got != want {
+	do(ctx, t, chromedp.Navigate(d.URL+"/go"))
+	if got, want := d.alone(ctx, t), "/-/enter?ticket=tick3t"; got != want {
 		t.Errorf("entering posted %q, want %q", got, want)
 	}
 }
@@ -111,8 +111,8 @@ func TestInvitationPostsNothingByItself(t *testing.T) {
 		if e.name == "entering" || e.name == "waiting-admitted" {
 			continue
 		}
-		do(t, ctx, chromedp.Navigate(d.URL+"/x/"+e.name))
-		eval[any](t, ctx, `new Promise((done) => setTimeout(done, 100))`)
+		do(ctx, t, chromedp.Navigate(d.URL+"/x/"+e.name))
+		eval[any](ctx, t, `new Promise((done) => setTimeout(done, 100))`)
 	}
 	if got := d.posted(); len(got) != 0 {
 		t.Errorf("looking posted %q", got)
@@ -124,11 +124,11 @@ func liveConsole(t *testing.T) (*door, context.Context, func(web.Console)) {
 	t.Helper()
 	d := newDoor(t)
 	events := d.stream("/m/live/events")
-	c := consoleExamples()[0].page.(web.Console)
+	c := consolePage()
 	c.Meeting, c.Waiting = "live", cards()[:2]
 	d.at(t, "/m/live", c)
 	ctx := browse(t)
-	do(t, ctx, look("light", 1280, 900), chromedp.Navigate(d.URL+"/m/live?lang=en"))
+	do(ctx, t, look("light", 1280, 900), chromedp.Navigate(d.URL+"/m/live?lang=en"))
 	return d, ctx, func(next web.Console) {
 		t.Helper()
 		next.Meeting = "live"
@@ -143,42 +143,42 @@ func liveConsole(t *testing.T) (*door, context.Context, func(web.Console)) {
 
 func TestConsoleAnnouncesAKnockAndStealsNothing(t *testing.T) {
 	_, ctx, send := liveConsole(t)
-	c := consoleExamples()[0].page.(web.Console)
-	eval[any](t, ctx, `document.querySelector('[data-key="x-ad11"]').open = true`)
-	eval[any](t, ctx, `window.held = document.querySelector('[data-key="a-ad02"] button'); held.focus(); null`)
-	if got, want := eval[string](t, ctx, `document.title`), "(2) Consultation J. M. · Hôpital Saint-Jean"; got != want {
+	c := consolePage()
+	eval[any](ctx, t, `document.querySelector('[data-key="x-ad11"]').open = true`)
+	eval[any](ctx, t, `window.held = document.querySelector('[data-key="a-ad02"] button'); held.focus(); null`)
+	if got, want := eval[string](ctx, t, `document.title`), "(2) Consultation J. M. · Hôpital Saint-Jean"; got != want {
 		t.Errorf("title = %q, want %q", got, want)
 	}
 
 	c.Waiting = cards()[:3]
 	send(c)
-	until(t, ctx, `document.title.startsWith("(3) ")`)
-	if got, want := eval[string](t, ctx, `document.getElementById("said").textContent`), "A. R. is knocking. Identity verified."; got != want {
+	until(ctx, t, `document.title.startsWith("(3) ")`)
+	if got, want := eval[string](ctx, t, `document.getElementById("said").textContent`), "A. R. is knocking. Identity verified."; got != want {
 		t.Errorf("said %q, want %q", got, want)
 	}
-	if !eval[bool](t, ctx, `document.activeElement === held && held.isConnected`) {
+	if !eval[bool](ctx, t, `document.activeElement === held && held.isConnected`) {
 		t.Error("the refresh took the focus away")
 	}
-	if !eval[bool](t, ctx, `document.querySelector('[data-key="x-ad11"]').open`) {
+	if !eval[bool](ctx, t, `document.querySelector('[data-key="x-ad11"]').open`) {
 		t.Error("the refresh closed what was open")
 	}
-	if got := eval[string](t, ctx, `held.form.elements.attempt.value`); got != "attempt-1-again" {
+	if got := eval[string](ctx, t, `held.form.elements.attempt.value`); got != "attempt-1-again" {
 		t.Errorf("attempt = %q: a form kept the old one", got)
 	}
 
 	// The card that has the focus goes: the focus stays near.
 	c.Waiting = []web.Card{cards()[0], cards()[2]}
 	send(c)
-	until(t, ctx, `document.title.startsWith("(2) ")`)
-	if got := eval[string](t, ctx, `document.activeElement.textContent`); got != "Waiting (2)" {
+	until(ctx, t, `document.title.startsWith("(2) ")`)
+	if got := eval[string](ctx, t, `document.activeElement.textContent`); got != "Waiting (2)" {
 		t.Errorf("the focus went to %q", got)
 	}
 	c.Waiting = nil
 	send(c)
-	until(t, ctx, `document.title.startsWith("Consultation")`)
+	until(ctx, t, `document.title.startsWith("Consultation")`)
 	c.Waiting = cards()
 	send(c)
-	until(t, ctx, `[...document.querySelectorAll(".knock")].map((e) => e.dataset.key).join() === "a-ad01,a-ad02,a-ad03,a-ad04,a-ad05"`)
+	until(ctx, t, `[...document.querySelectorAll(".knock")].map((e) => e.dataset.key).join() === "a-ad01,a-ad02,a-ad03,a-ad04,a-ad05"`)
 }
 
 // The first of two who wait goes, the second slides under the finger: the
@@ -186,15 +186,15 @@ func TestConsoleAnnouncesAKnockAndStealsNothing(t *testing.T) {
 func TestConsoleTakesNoPressOnACardThatJustMoved(t *testing.T) {
 	d, ctx, send := liveConsole(t)
 	const press = `[...document.querySelectorAll('[data-key="a-ad02"] button')][0].dispatchEvent(new MouseEvent("click", {bubbles: true, cancelable: true, detail: 1}))`
-	c := consoleExamples()[0].page.(web.Console)
+	c := consolePage()
 	c.Waiting = cards()[1:2]
 	send(c)
-	until(t, ctx, `document.title.startsWith("(1) ") && !`+press)
+	until(ctx, t, `document.title.startsWith("(1) ") && !`+press)
 	if got := d.posted(); len(got) != 0 {
 		t.Fatalf("the press was taken: %q", got)
 	}
 	time.Sleep(600 * time.Millisecond) // as long as a host looks before pressing again
-	eval[any](t, ctx, press+"; null")
+	eval[any](ctx, t, press+"; null")
 	deadline := time.Now().Add(10 * time.Second)
 	for len(d.posted()) == 0 && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
@@ -204,22 +204,22 @@ func TestConsoleTakesNoPressOnACardThatJustMoved(t *testing.T) {
 		t.Errorf("posted %q, want %q", got, want)
 	}
 	// The example answers with a page that is no console: it is told, not lost.
-	until(t, ctx, `document.getElementById("lost").textContent.includes("A problem on our side")`)
+	until(ctx, t, `document.getElementById("lost").textContent.includes("A problem on our side")`)
 }
 
 // Nothing swaps while a button is held down.
 func TestConsoleWaitsForTheFinger(t *testing.T) {
 	_, ctx, send := liveConsole(t)
-	eval[any](t, ctx, `document.querySelector(".knock button").dispatchEvent(new PointerEvent("pointerdown", {bubbles: true})); null`)
-	c := consoleExamples()[0].page.(web.Console)
+	eval[any](ctx, t, `document.querySelector(".knock button").dispatchEvent(new PointerEvent("pointerdown", {bubbles: true})); null`)
+	c := consolePage()
 	c.Waiting = nil
 	send(c)
 	c.Waiting = cards()[:1]
 	send(c)
-	eval[any](t, ctx, `new Promise((done) => setTimeout(done, 200))`)
-	if got := eval[int](t, ctx, `document.querySelectorAll(".knock").length`); got != 2 {
+	eval[any](ctx, t, `new Promise((done) => setTimeout(done, 200))`)
+	if got := eval[int](ctx, t, `document.querySelectorAll(".knock").length`); got != 2 {
 		t.Errorf("%d cards while the button was held, want the 2 there were", got)
 	}
-	eval[any](t, ctx, `dispatchEvent(new PointerEvent("pointerup")); null`)
-	until(t, ctx, `document.querySelectorAll(".knock").length === 1`)
+	eval[any](ctx, t, `dispatchEvent(new PointerEvent("pointerup")); null`)
+	until(ctx, t, `document.querySelectorAll(".knock").length === 1`)
 }

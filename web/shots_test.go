@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,35 +59,53 @@ func TestLooks(t *testing.T) {
 	checker := axe(t)
 	d := newDoor(t)
 	ctx := browse(t)
-	do(t, ctx, beforehand(hold))
+	do(ctx, t, beforehand(hold))
 	for _, e := range examples() {
-		for _, lang := range locale.Langs() {
-			for _, scheme := range []string{"light", "dark"} {
-				for _, width := range []int64{390, 1280} {
-					once := lang == "fr" && scheme == "light" && width == 390
-					if !once && !slices.Contains(whole(), e.name) {
-						continue
-					}
-					name := e.name + "." + lang + "." + scheme + "." + map[int64]string{390: "390", 1280: "1280"}[width]
-					do(t, ctx, look(scheme, width, 844), chromedp.Navigate(d.URL+"/x/"+e.name+"?lang="+lang))
-					judged(t, ctx, name, checker, scheme == "light" && width == 390)
-					picture(t, ctx, name)
+		t.Run(e.name, func(t *testing.T) {
+			for _, l := range looks(e.name) {
+				first := l.scheme == "light" && l.width == 390
+				do(ctx, t, look(l.scheme, l.width, 844))
+				if first {
+					do(ctx, t, chromedp.Navigate(d.URL+"/x/"+e.name+"?lang="+l.lang))
+					eval[any](ctx, t, checker+"\n;null")
 				}
+				name := fmt.Sprintf("%s.%s.%s.%d", e.name, l.lang, l.scheme, l.width)
+				judged(ctx, t, name, first)
+				picture(ctx, t, name)
 			}
-		}
+		})
 	}
 }
 
-// judged asks axe everything once in each language, and what depends on the
-// look of a page in every look.
-func judged(t *testing.T, ctx context.Context, name, checker string, once bool) {
+// lookOf is one way to look at a page.
+type lookOf struct {
+	lang, scheme string
+	width        int64
+}
+
+func looks(name string) []lookOf {
+	if !slices.Contains(whole(), name) {
+		return []lookOf{{"fr", "light", 390}}
+	}
+	var all []lookOf
+	for _, lang := range locale.Langs() {
+		for _, scheme := range []string{"light", "dark"} {
+			all = append(all, lookOf{lang, scheme, 390}, lookOf{lang, scheme, 1280})
+		}
+	}
+	return all
+}
+
+// judged asks axe everything when the page is first looked at in a language,
+// and what depends on the look in every other.
+func judged(ctx context.Context, t *testing.T, name string, first bool) {
 	t.Helper()
 	rules := `["color-contrast", "target-size", "link-in-text-block"]`
-	if once {
+	if first {
 		rules = `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]`
 	}
-	eval[any](t, ctx, checker+"\n;window.axeRules = "+rules+";null")
-	v := eval[verdict](t, ctx, judge)
+	eval[any](ctx, t, "window.axeRules = "+rules+";null")
+	v := eval[verdict](ctx, t, judge)
 	for what, found := range map[string][]string{"axe finds": v.Axe, "the content policy refused": v.Refused, "wider than the window": v.Wide, "too small to press": v.Small} {
 		for _, f := range found {
 			t.Errorf("%s: %s %s", name, what, f)
@@ -97,7 +116,7 @@ func judged(t *testing.T, ctx context.Context, name, checker string, once bool) 
 	}
 }
 
-func picture(t *testing.T, ctx context.Context, name string) {
+func picture(ctx context.Context, t *testing.T, name string) {
 	t.Helper()
 	if *shots == "" {
 		return
@@ -119,18 +138,18 @@ func picture(t *testing.T, ctx context.Context, name string) {
 func TestNothingIsLostWhenEnlarged(t *testing.T) {
 	d := newDoor(t)
 	ctx := browse(t)
-	do(t, ctx, beforehand(hold))
+	do(ctx, t, beforehand(hold))
 	const wide = `[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && !e.closest(".sr, .skip") && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName + "." + e.className + "#" + e.id)`
 	for _, e := range examples() {
 		// French has the longer words.
-		do(t, ctx, chromedp.Navigate(d.URL+"/x/"+e.name+"?lang=fr"))
+		do(ctx, t, chromedp.Navigate(d.URL+"/x/"+e.name+"?lang=fr"))
 		for _, c := range []struct {
 			width int64
 			size  string
 		}{{360, "100%"}, {320, "100%"}, {640, "200%"}, {390, "200%"}} {
-			do(t, ctx, chromedp.EmulateViewport(c.width, 800))
-			eval[any](t, ctx, `document.documentElement.style.fontSize = "`+c.size+`"`)
-			for _, w := range eval[[]string](t, ctx, wide) {
+			do(ctx, t, chromedp.EmulateViewport(c.width, 800))
+			eval[any](ctx, t, `document.documentElement.style.fontSize = "`+c.size+`"`)
+			for _, w := range eval[[]string](ctx, t, wide) {
 				t.Errorf("%s at %d px, letters %s: %s is cut off", e.name, c.width, c.size, w)
 			}
 		}

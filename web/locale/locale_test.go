@@ -21,17 +21,20 @@ func forms(t *testing.T, lang string) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var raw map[string]any
+	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(b, &raw); err != nil {
 		t.Fatal(err)
 	}
 	all := map[string][]string{}
 	for k, v := range raw {
-		switch v := v.(type) {
-		case string:
-			all[k] = []string{v}
-		case map[string]any:
-			all[k] = []string{v["one"].(string), v["other"].(string)}
+		var one string
+		var two struct{ One, Other string }
+		if json.Unmarshal(v, &one) == nil {
+			all[k] = []string{one}
+		} else if err := json.Unmarshal(v, &two); err != nil {
+			t.Errorf("%s in %s: %v", k, lang, err)
+		} else {
+			all[k] = []string{two.One, two.Other}
 		}
 	}
 	return all
