@@ -309,3 +309,34 @@ func TestAddress(t *testing.T) {
 		}
 	}
 }
+
+func FuzzAddress(f *testing.F) {
+	for _, a := range []string{"ada@hospital.example", "a@evil.com@corp.fr", "a@x.fr\r\nBcc: b@x.fr", `"a b"@c.fr`} {
+		f.Add(a)
+	}
+	f.Fuzz(func(t *testing.T, a string) {
+		if auth.Address(a) && (strings.Count(a, "@") != 1 || strings.ContainsAny(a, " ,;<>()\"\\\r\n\x00")) {
+			t.Errorf("Address(%q) = true", a)
+		}
+	})
+}
+
+// Whatever is sent to the back channel, without the provider's key it is
+// refused and nothing breaks.
+func FuzzBackChannel(f *testing.F) {
+	op := authtest.New(issuer, authtest.NewKey("k1", jose.ES256))
+	o, err := auth.New(auth.Config{Callback: callback, Transport: op, Providers: []auth.Provider{{
+		ID: "hospital", Name: "H", Issuer: issuer, ClientID: op.ClientID, ClientSecret: "s", Logout: []string{"backchannel"},
+	}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("a.b.c")
+	f.Add(authtest.None(op.LogoutClaims(nil)))
+	f.Add(forged(op))
+	f.Fuzz(func(t *testing.T, token string) {
+		if l, err := o.BackChannel(t.Context(), token); err == nil {
+			t.Errorf("BackChannel(%q) = %+v", token, l)
+		}
+	})
+}

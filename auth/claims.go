@@ -190,7 +190,10 @@ func (p *provider) name(from []claims) string {
 // email returns the address and whether it is verified. Both come from the
 // same source, so that one's address is not vouched for by another.
 func (p *provider) email(from []claims) (address string, verified bool, check string) {
-	v, source := find(from, p.ClaimMap.Email)
+	v, source := find(vouching(from), p.ClaimMap.Email)
+	if len(v) == 0 {
+		v, source = find(from, p.ClaimMap.Email)
+	}
 	if len(v) == 0 {
 		return "", false, ""
 	}
@@ -212,6 +215,12 @@ func (p *provider) email(from []claims) (address string, verified bool, check st
 		}
 		return v[0], true, ""
 	}
+}
+
+// vouching returns the sources that say, yes or no, if their address is
+// verified.
+func vouching(from []claims) []claims {
+	return slices.DeleteFunc(slices.Clone(from), func(c claims) bool { return c["email_verified"] == nil })
 }
 
 func (p *provider) kept(from []claims) map[string][]string {

@@ -78,7 +78,7 @@ func (v *view) verify(ctx context.Context, jwt string) ([]byte, error) {
 	for _, a := range algorithms() {
 		algs = append(algs, jose.SignatureAlgorithm(a))
 	}
-	jws, err := jose.ParseSigned(jwt, algs)
+	jws, err := jose.ParseSignedCompact(jwt, algs)
 	if err != nil || len(jws.Signatures) != 1 {
 		return nil, errSignature
 	}

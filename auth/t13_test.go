@@ -143,6 +143,16 @@ func personModules() []misdeed {
 		{name: "email-verified-missing", want: "email_verified", do: person("email_verified", nil)},
 		{name: "email-verified-as-string", want: "accepted", do: person("email_verified", "true")},
 		{name: "email-verified-as-number", want: "email_verified", do: person("email_verified", 1)},
+		{name: "email-verified-in-userinfo-only", want: "accepted", do: func(p *authtest.Provider) {
+			p.IDToken = func(c authtest.Claims) { delete(c, "email_verified") }
+		}},
+		{name: "email-verified-for-another-address", want: "email_verified", do: func(p *authtest.Provider) {
+			p.IDToken = func(c authtest.Claims) { delete(c, "email") }
+			p.UserInfo = func(c authtest.Claims) { c["email"] = "eve@evil.example"; delete(c, "email_verified") }
+		}},
+		{name: "email-denied-by-one-source", want: "email_verified", do: func(p *authtest.Provider) {
+			p.IDToken = func(c authtest.Claims) { c["email_verified"] = false }
+		}},
 		{name: "email-assumed", want: "accepted", do: person("email_verified", nil), site: func(p *auth.Provider) { p.EmailVerified = "assume" }},
 		{name: "email-assumed-but-denied", want: "email_verified", do: person("email_verified", false), site: func(p *auth.Provider) { p.EmailVerified = "assume" }},
 		{name: "email-with-two-ats", want: "email", do: person("email", "a@evil.example@hospital.example")},
