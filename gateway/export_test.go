@@ -1,0 +1,26 @@
+package gateway
+
+import (
+	"net/http"
+	"strconv"
+
+	"vestibule/lobby"
+	"vestibule/meeting"
+)
+
+// Check asks what every proxied request is asked, and nothing else.
+func Check(s *Server, r *http.Request) error {
+	c, err := r.Cookie(roomCookie)
+	if err != nil {
+		return err
+	}
+	_, _, err = s.c.Lobby.Live(r.Context(), c.Value)
+	return err
+}
+
+// Stream is a waiting person's event stream that tells of the lock.
+func Stream(s *Server, w http.ResponseWriter, r *http.Request, id meeting.ID, who string) error {
+	return s.hub.serve(w, r, id, who, func(snap *lobby.Snapshot) ([]byte, bool) {
+		return []byte("event: state\ndata: {\"locked\":" + strconv.FormatBool(snap.Meeting.Locked) + "}\n\n"), false
+	})
+}
