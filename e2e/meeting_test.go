@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,19 @@ func guestWaits(t *testing.T, h *house, name, address, lang string) *person {
 	p.press(`form[action$="/verify"] button`, `location.pathname.endsWith("/name")`)
 	p.knocks(name)
 	return p
+}
+
+// provesByProvider signs in with the institution, from an invitation.
+func (p *person) provesByProvider(who int) {
+	p.t.Helper()
+	p.press(`form[action$="/signin"] button`, `location.host.startsWith("id.")`)
+	p.press(fmt.Sprintf(`ul.people li:nth-child(%d) button`, who+1), `location.pathname.endsWith("/name")`)
+}
+
+// admission is the id in the address of the waiting room.
+func (p *person) admission() string {
+	p.t.Helper()
+	return eval[string](p, `location.pathname.split("/")[2]`)
 }
 
 func (p *person) knocks(name string) {
