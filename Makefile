@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # What the tests drive, as command:Debian package.
-PROGRAMS := redis-server:redis-server chromium:chromium
+PROGRAMS := redis-server:redis-server chromium:chromium certutil:libnss3-tools
 # Modules of ours; the demo has its own, so that LiveKit stays out of go.mod.
 MODULES := . deploy/demo
 TOOL := go tool -modfile='$(CURDIR)/tools/go.mod'
@@ -99,9 +99,9 @@ unit: room axe
 	done
 
 .PHONY: e2e
-e2e: deps demo-build
+e2e: deps build demo-build
 	$(call say,e2e: the product against real browsers and redis-server and LiveKit)
-	VESTIBULE_DEMO='$(CURDIR)/bin/vestibule-demo' go test -race -shuffle=on -p 1 -timeout 10m ./e2e/...
+	VESTIBULE='$(CURDIR)/bin/vestibule' VESTIBULE_DEMO='$(CURDIR)/bin/vestibule-demo' go test -race -shuffle=on -p 1 -timeout 10m ./e2e/...
 
 .PHONY: test
 test:
