@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -36,7 +37,6 @@ type verdict struct {
 	Wide    []string `json:"wide"`
 	Small   []string `json:"small"`
 	Bytes   int      `json:"bytes"`
-	Ready   int      `json:"ready"` // ms until interactive
 }
 
 const judge = `(async () => {
@@ -49,7 +49,6 @@ const judge = `(async () => {
 		wide: document.documentElement.scrollWidth > innerWidth ? [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map(name) : [],
 		small: [...document.querySelectorAll("button, summary, .button, input:not([type=hidden]):not([type=checkbox]), select, .foot a")].filter(shown).filter((e) => e.getBoundingClientRect().height < 43.5).map(name),
 		bytes: [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].reduce((sum, e) => sum + e.decodedBodySize, 0),
-		ready: Math.round(performance.getEntriesByType("navigation")[0].domInteractive),
 	};
 })()`
 
@@ -74,6 +73,22 @@ func TestLooks(t *testing.T) {
 				picture(ctx, t, name)
 			}
 		})
+	}
+}
+
+// Six streams are all the connections that a browser gives one door, so a page
+// that is left must let go of its own.
+func TestPagesThatAreLeftLetGoOfTheirStream(t *testing.T) {
+	d := newDoor(t)
+	ctx := browse(t)
+	start := time.Now()
+	for range 8 {
+		for _, name := range []string{"console", "waiting"} {
+			do(ctx, t, chromedp.Navigate(d.URL+"/x/"+name+"?lang=en"))
+		}
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("sixteen pages took %v: streams of pages that were left are still open", took)
 	}
 }
 

@@ -128,8 +128,9 @@ function chime(low, high) {
 function listen(url, name, take, lost) {
   let failures = 0;
   let warn;
+  let source;
   const open = () => {
-    const source = new EventSource(url);
+    source = new EventSource(url);
     const well = () => { failures = 0; clearTimeout(warn); warn = undefined; lost.hidden = true; };
     source.addEventListener("open", well);
     source.addEventListener(name, (event) => { well(); take(event.data); });
@@ -143,6 +144,10 @@ function listen(url, name, take, lost) {
       }, Math.min(15000, 1000 * 2 ** failures) * (0.5 + Math.random()));
     });
   };
+  // A page that is left may be kept for the way back, stream and all, and six
+  // of them are all the connections a browser gives one door over HTTP/1.1.
+  addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
   open();
 }
 
