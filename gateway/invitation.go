@@ -243,6 +243,10 @@ func (s *Server) knock(w http.ResponseWriter, r *http.Request) error {
 	if err := s.keep(r.Context(), ses); err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/a/"+admission, http.StatusSeeOther)
+	to := "/a/" + admission
+	if v.Invitation.Role == meeting.Host && ses.Person != nil && ses.Person.Key() == p.Key() {
+		to = "/m/" + string(id) // a co-host has others to let in first
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }

@@ -2,6 +2,7 @@ package lobby
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -78,8 +79,10 @@ func (l *Lobby) knock(ctx context.Context, link string, a Arrival, attempt strin
 		return "", "", no
 	}
 	fresh := meeting.NewAdmissionID()
+	var d meeting.Docs
 	out, err := l.change(ctx, id, tag("knock", attempt), func(t *tx) (outcome, error) {
-		d, err := t.docs(inv, "")
+		var err error
+		d, err = t.docs(inv, "")
 		if err != nil {
 			return outcome{}, err
 		}
@@ -94,6 +97,12 @@ func (l *Lobby) knock(ctx context.Context, link string, a Arrival, attempt strin
 	})
 	if err := answered(out, err); err != nil {
 		return "", "", err
+	}
+	if role(&d, &a.Person) == meeting.Host {
+		// A co-host finds the meeting among their own from now on.
+		if err := l.c.Shelf.Index(ctx, l.shelf(a.Person.Key()), id, d.Meeting.Ends, d.Meeting.Expires); err != nil {
+			return "", "", fmt.Errorf("indexing meeting %s: %w", id, err)
+		}
 	}
 	return id, out.Admission, nil
 }
@@ -195,6 +204,6 @@ func Facts(d *meeting.Docs, p *meeting.Person, now time.Time) policy.Facts {
 	f.Person.Organisation = e.Organisation
 	f.Person.Role = role(d, p)
 	f.Person.Banned = slices.Contains(d.Meeting.Banned, p.Key())
-	f.Back = d.Admission.State == meeting.Admitted || d.Admission.State == meeting.Left
+	f.Back = d.Admission.Back()
 	return f
 }
