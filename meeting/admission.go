@@ -32,7 +32,8 @@ type Admission struct {
 	// person before.
 	Elsewhere bool      `json:"elsewhere,omitempty"`
 	Knocked   time.Time `json:"knocked"`
-	Decided   time.Time `json:"decided,omitzero"`
+	// Decided is when a host or a rule decided; zero while nobody has.
+	Decided time.Time `json:"decided,omitzero"`
 	// DecidedBy is the host who decided; empty when a rule did.
 	DecidedBy Key `json:"decided_by,omitempty"`
 	// Rule is the policy rule or host action that led to State.
@@ -44,6 +45,13 @@ type Admission struct {
 	// Pass is the HMAC of the room cookie that may act for this admission;
 	// one at a time, so a second device replaces the first or waits.
 	Pass []byte `json:"pass,omitempty"`
+}
+
+// Back reports whether the person was let in before and may come back unaided:
+// their network dropped, or they went by their own will after being admitted.
+// Who left the waiting room undecided was never let in.
+func (a *Admission) Back() bool {
+	return a.State == Admitted || a.State == Left && !a.Decided.IsZero()
 }
 
 // Ticket is the single-use step from the door to the room.

@@ -14,8 +14,12 @@ const (
 	CodeResend  = 30 * time.Second
 )
 
-// SendCode puts a fresh code on an invitation.
-type SendCode struct{ MAC []byte }
+// SendCode puts a fresh code on an invitation. The same Attempt again changes
+// nothing: a form sent twice must not make the mailed code void (T07).
+type SendCode struct {
+	MAC     []byte
+	Attempt string
+}
 
 func (e SendCode) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	if no := d.open(now); no != nil {
@@ -28,11 +32,14 @@ func (e SendCode) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	case d.Meeting.TooEarly(now):
 		return "", "", "", Refuse(TooEarly)
 	}
+	if e.Attempt != "" && e.Attempt == v.Code.Attempt {
+		return "", "", "", nil
+	}
 	sent := recent(v.Code.Sent, now)
 	if len(sent) >= CodesPerDay || len(sent) > 0 && now.Sub(sent[len(sent)-1]) < CodeResend {
 		return "", "", "", &Refusal{Reason: TooMany, Left: max(0, CodesPerDay-len(sent))}
 	}
-	v.Code = Code{MAC: e.MAC, Expires: now.Add(CodeLife), Sent: append(sent, now)}
+	v.Code = Code{MAC: e.MAC, Expires: now.Add(CodeLife), Sent: append(sent, now), Attempt: e.Attempt}
 	return CodeIssued, "", "", nil
 }
 

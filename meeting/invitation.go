@@ -52,6 +52,8 @@ type Code struct {
 	// Sent are the times at which codes were sent in the last 24 hours; they
 	// are the budget against guessing and against mail bombing.
 	Sent []time.Time `json:"sent,omitempty"`
+	// Attempt is the attempt that asked for this code.
+	Attempt string `json:"attempt,omitempty"`
 }
 
 // Mail is what became of the last invitation mail.

@@ -44,7 +44,9 @@ func (e End) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	return WasEnded, "host", e.By, nil
 }
 
-// Revoke withdraws a link; with Reissue a new one takes its place.
+// Revoke withdraws a link; with Reissue a new one takes its place. A new link
+// has its own seats and budget: whoever spent those of the old one does not
+// hold it, and must not keep the invitee out (T12).
 type Revoke struct {
 	By      Key
 	Reissue bool
@@ -57,16 +59,17 @@ func (e Revoke) apply(d *Docs, _ time.Time) (What, string, Key, *Refusal) {
 	if d.Invitation.ID == "" {
 		return "", "", "", Refuse(NotFound)
 	}
-	d.Invitation.Code = Code{Sent: d.Invitation.Code.Sent}
 	if e.Reissue {
-		d.Invitation.Generation++
-		d.Invitation.Revoked = false
+		v := &d.Invitation
+		v.Generation++
+		v.Revoked, v.Bound, v.Seats, v.Code = false, "", nil, Code{}
 		return LinkReissued, "host", e.By, nil
 	}
 	if d.Invitation.Revoked {
 		return "", "", "", nil
 	}
 	d.Invitation.Revoked = true
+	d.Invitation.Code = Code{Sent: d.Invitation.Code.Sent}
 	return LinkRevoked, "host", e.By, nil
 }
 

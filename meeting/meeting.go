@@ -108,7 +108,7 @@ func (m *Meeting) HostedBy(k Key) bool {
 
 // Over reports whether nobody may enter any more at the given time.
 func (m *Meeting) Over(now time.Time) bool {
-	if m.Phase == Ended || m.Phase == Cancelled {
+	if m.Phase > Open {
 		return true
 	}
 	return now.After(m.Ends.Add(m.Settings.Grace))

@@ -1,0 +1,55 @@
+package meeting
+
+import (
+	"slices"
+	"time"
+)
+
+// Answer is a host's decision on a waiting person. A host may also let in
+// somebody they refused before.
+type Answer struct {
+	By    Key
+	Admit bool
+}
+
+func (e Answer) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	if no := byHost(d, e.By); no != nil {
+		return "", "", "", no
+	}
+	if no := d.open(now); no != nil && e.Admit {
+		return "", "", "", no
+	}
+	a := &d.Admission
+	switch {
+	case a.ID == "":
+		return "", "", "", Refuse(NotFound)
+	case e.Admit && slices.Contains(d.Meeting.Banned, a.Person.Key()):
+		return "", "", "", Refuse(Removed) // expelled on another device
+	}
+	if a.State != Waiting && (a.State != Refused || !e.Admit) {
+		if (a.State == Admitted) == e.Admit && a.State != Expelled {
+			return "", "", "", nil // already so: two hosts clicked
+		}
+		return "", "", "", Refuse(Stale)
+	}
+	a.Decided, a.DecidedBy, a.Rule = now, e.By, "host"
+	if e.Admit {
+		a.State = Admitted
+		return LetIn, a.Rule, e.By, nil
+	}
+	a.State = Refused
+	return Turned, a.Rule, e.By, nil
+}
+
+// Leave is somebody going by their own will. Decided stays as it was: it tells
+// on their return whether they had been let in or were still waiting.
+type Leave struct{}
+
+func (Leave) apply(d *Docs, _ time.Time) (What, string, Key, *Refusal) {
+	a := &d.Admission
+	if a.State != Waiting && a.State != Admitted {
+		return "", "", "", nil
+	}
+	a.State, a.Pass, a.Ticket = Left, nil, Ticket{}
+	return Gone, "", "", nil
+}

@@ -1,0 +1,36 @@
+package meeting
+
+import (
+	"slices"
+	"time"
+)
+
+// Expel puts a person out for good: admission, link and identity.
+type Expel struct{ By Key }
+
+func (e Expel) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	if no := byHost(d, e.By); no != nil {
+		return "", "", "", no
+	}
+	a := &d.Admission
+	key := a.Person.Key()
+	switch {
+	case a.ID == "":
+		return "", "", "", Refuse(NotFound)
+	case key == d.Meeting.Owner.Key || key == e.By:
+		return "", "", "", Refuse(Stale) // the owner stays; nobody expels themselves
+	case a.State == Expelled:
+		return "", "", "", nil
+	}
+	a.State, a.Decided, a.DecidedBy, a.Rule = Expelled, now, e.By, "host"
+	a.Pass, a.Ticket = nil, Ticket{}
+	if !slices.Contains(d.Meeting.Banned, key) {
+		d.Meeting.Banned = append(slices.Clip(d.Meeting.Banned), key)
+	}
+	d.Meeting.Hosts = slices.DeleteFunc(slices.Clone(d.Meeting.Hosts), func(k Key) bool { return k == key })
+	if d.Invitation.ID != "" {
+		d.Invitation.Revoked = true
+		d.Invitation.Code = Code{Sent: d.Invitation.Code.Sent}
+	}
+	return PutOut, "host", e.By, nil
+}

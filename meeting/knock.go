@@ -1,0 +1,186 @@
+package meeting
+
+import (
+	"slices"
+	"time"
+)
+
+// Knock is somebody at the door, with the policy's verdict on them. With an
+// Admission among the documents it is the same person on the same device
+// coming back; without, Knock makes a new one.
+type Knock struct {
+	ID        string // of the admission to make
+	Person    Person
+	Name      string // to be shown to others, cleaned
+	Role      Role
+	Device    string
+	Agent     string
+	Consented time.Time
+	// Admit and Wait are the policy's verdict; both false refuses.
+	Admit, Wait bool
+	Rule        string
+	// Why is the policy's reason when it refuses.
+	Why Reason
+}
+
+func (k Knock) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	if no := k.hard(d, now); no != nil {
+		return Turned, "built-in", "", no
+	}
+	if d.Admission.ID != "" {
+		return k.again(d, now)
+	}
+	if !k.Admit && !k.Wait {
+		return Turned, k.Rule, "", Refuse(k.Why)
+	}
+	if k.ID == "" || k.Device == "" {
+		return "", "", "", Refuse(Invalid)
+	}
+	if d.Invitation.ID == "" && k.Role != Host {
+		return Turned, "built-in", "", Refuse(NotInvited)
+	}
+	if d.Meeting.Locked && k.Role != Host {
+		return Turned, "built-in", "", Refuse(IsLocked)
+	}
+	elsewhere, ok := d.take(Seat{Admission: k.ID, Person: k.Person.Key(), Device: k.Device})
+	if !ok {
+		return Turned, "built-in", "", Refuse(TooMany)
+	}
+	return k.admission(d, elsewhere, k.Admit, now)
+}
+
+// admission puts a new admission among the documents: admitted where the
+// policy says so, else waiting.
+func (k Knock) admission(d *Docs, elsewhere, admit bool, now time.Time) (What, string, Key, *Refusal) {
+	if k.Role == Host && !d.Meeting.HostedBy(k.Person.Key()) {
+		d.Meeting.Hosts = append(slices.Clip(d.Meeting.Hosts), k.Person.Key())
+	}
+	d.Admission = Admission{
+		ID: k.ID, Invitation: d.Invitation.ID, Person: k.Person, Name: k.Name,
+		Role: k.Role, State: Waiting, Device: k.Device, Agent: k.Agent,
+		Elsewhere: elsewhere, Knocked: now, Consented: k.Consented, Rule: k.Rule,
+	}
+	// A link that was used before never admits by rule: the host decides (T03).
+	if admit && (!elsewhere || k.Role == Host) {
+		d.Admission.State, d.Admission.Decided = Admitted, now
+		return LetIn, k.Rule, "", nil
+	}
+	return Knocked, k.Rule, "", nil
+}
+
+// take notes a new seat. A link has MaxSeats of them; without a link it is a
+// host, who is never locked out (T42): the oldest of their own seats gives way.
+func (d *Docs) take(s Seat) (elsewhere, ok bool) {
+	v := &d.Invitation
+	if v.ID == "" {
+		d.Meeting.Seats = append(giveWay(d.Meeting.Seats, s.Person), s)
+		return false, true
+	}
+	if len(v.Seats) >= MaxSeats {
+		return false, false
+	}
+	if v.Bound == "" {
+		v.Bound = s.Person
+	}
+	elsewhere = len(v.Seats) > 0
+	v.Seats = append(slices.Clip(v.Seats), s)
+	return elsewhere, true
+}
+
+// giveWay returns a copy of the seats with room for one more of the person.
+func giveWay(seats []Seat, k Key) []Seat {
+	own := 0
+	for i := range seats {
+		if seats[i].Person == k {
+			own++
+		}
+	}
+	kept := make([]Seat, 0, len(seats)+1)
+	for _, s := range seats {
+		if s.Person == k && own >= MaxSeats {
+			own--
+			continue
+		}
+		kept = append(kept, s)
+	}
+	return kept
+}
+
+// hard refuses what no policy may allow.
+func (k Knock) hard(d *Docs, now time.Time) *Refusal {
+	if no := d.open(now); no != nil {
+		return no
+	}
+	key := k.Person.Key()
+	switch {
+	case slices.Contains(d.Meeting.Banned, key) && key != "":
+		return Refuse(Removed)
+	case !k.Person.Verified():
+		return Refuse(Unverified)
+	case k.Role == Host && k.Person.Evidence.Method != OIDC:
+		return Refuse(NotHost) // a mailbox is not enough to command (T41)
+	case k.Role != Host && d.Meeting.TooEarly(now):
+		return Refuse(TooEarly)
+	case k.Role != Host && k.Consented.IsZero():
+		return Refuse(NoConsent)
+	case d.Admission.ID != "" && (d.Admission.Person.Key() != key || d.Admission.Device != k.Device):
+		return Refuse(NotYou)
+	}
+	return nil
+}
+
+// again is the way back of somebody who has an admission on this device.
+func (k Knock) again(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	a := &d.Admission
+	switch a.State {
+	case Expelled:
+		return Turned, "built-in", "", Refuse(Removed)
+	case Refused:
+		return Turned, a.Rule, "", Refuse(ByHost)
+	case Admitted:
+		return "", "", "", nil // a dropped network comes back unaided (T40)
+	case Waiting:
+		a.Name = k.Name
+		return "", "", "", nil
+	case Left:
+		return k.back(d, now)
+	default:
+		return "", "", "", Refuse(Stale)
+	}
+}
+
+// back is the return of somebody who left by their own will: a locked door is
+// shut for them too, and the policy is asked as of anybody.
+func (k Knock) back(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	switch {
+	case d.Meeting.Locked && k.Role != Host:
+		return Turned, "built-in", "", Refuse(IsLocked)
+	case !k.Admit && !k.Wait:
+		return Turned, k.Rule, "", Refuse(k.Why)
+	case k.ID == "":
+		return "", "", "", Refuse(Invalid)
+	}
+	// What was cut stays cut: who comes back gets a new admission.
+	d.reseat(d.Admission.ID, k.ID)
+	elsewhere, was := d.Admission.Elsewhere, d.Admission.Back()
+	if !was {
+		return k.admission(d, elsewhere, k.Admit, now)
+	}
+	what, rule, by, no := k.admission(d, false, k.Admit, now)
+	d.Admission.Elsewhere = elsewhere
+	return what, rule, by, no
+}
+
+// reseat puts a new admission in the place of an old one.
+func (d *Docs) reseat(from, to string) {
+	swap := func(seats []Seat) []Seat {
+		seats = slices.Clone(seats)
+		for i := range seats {
+			if seats[i].Admission == from {
+				seats[i].Admission = to
+			}
+		}
+		return seats
+	}
+	d.Invitation.Seats, d.Meeting.Seats = swap(d.Invitation.Seats), swap(d.Meeting.Seats)
+}
