@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/http"
 	"sync"
+	"time"
 
 	"vestibule/lobby"
 	"vestibule/meeting"
@@ -49,7 +50,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, id meeting.ID, m
 }
 
 func (s *Server) admitVerified(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
-	_, err := s.c.Lobby.AdmitVerified(r.Context(), id, me.Key(), s.attempt(w, r))
+	// Exactly those whose card says so: something proved, nothing to warn of.
+	now := time.Now()
+	sure := func(snap *lobby.Snapshot, a *meeting.Admission) bool { return s.card(snap, a, now).Sure() }
+	_, err := s.c.Lobby.AdmitSure(r.Context(), id, me.Key(), sure, s.attempt(w, r))
 	return consoleAgain(w, r, id, err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"mime"
 	"net/http"
+	"strings"
 
 	"vestibule/meeting"
 )
@@ -48,12 +49,14 @@ type foreign struct{}
 
 func (foreign) Error() string { return "request from another site" }
 
-// attempt answers the idempotency id of a form, bound to this browser so that
-// one cannot collect another's answer.
+// attempt answers the idempotency id of a form: bound to this browser, so that
+// one cannot collect another's answer, and to what the form is about, because
+// all forms of one console carry the same.
 func (s *Server) attempt(w http.ResponseWriter, r *http.Request) string {
 	a := r.PostForm.Get("attempt")
 	if a == "" || len(a) > 64 {
 		return ""
 	}
-	return s.mac("attempt", s.device(w, r)+" "+a)[:32]
+	about := []string{s.device(w, r), a, r.URL.Path, r.PostForm.Get("admission"), r.PostForm.Get("invitation"), r.PostForm.Get("answer")}
+	return s.mac("attempt", strings.Join(about, "\n"))[:32]
 }

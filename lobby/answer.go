@@ -12,9 +12,9 @@ func (l *Lobby) Answer(ctx context.Context, id meeting.ID, host meeting.Key, adm
 	return l.on(ctx, id, admission, tag("answer", attempt), meeting.Answer{By: host, Admit: admit})
 }
 
-// AdmitVerified lets in everybody who waits with nothing to warn about: proved,
-// as the person invited, on a link nobody else used. It answers how many.
-func (l *Lobby) AdmitVerified(ctx context.Context, id meeting.ID, host meeting.Key, attempt string) (int, error) {
+// AdmitSure lets in everybody who waits and of whom sure holds: the front asks
+// for those whose card it showed without a warning. It answers how many.
+func (l *Lobby) AdmitSure(ctx context.Context, id meeting.ID, host meeting.Key, sure func(*Snapshot, *meeting.Admission) bool, attempt string) (int, error) {
 	s, err := l.Snapshot(ctx, id)
 	if err != nil {
 		return 0, err
@@ -25,7 +25,7 @@ func (l *Lobby) AdmitVerified(ctx context.Context, id meeting.ID, host meeting.K
 	n := 0
 	for i := range s.Admissions {
 		a := &s.Admissions[i]
-		if a.State != meeting.Waiting || !s.Sure(a) {
+		if a.State != meeting.Waiting || !a.Person.Verified() || !sure(s, a) {
 			continue
 		}
 		if err := l.Answer(ctx, id, host, a.ID, true, tag(a.ID, attempt)); err != nil {

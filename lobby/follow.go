@@ -37,13 +37,6 @@ func (s *Snapshot) Admission(id string) (meeting.Admission, bool) {
 	return s.Admissions[i], true
 }
 
-// Sure reports whether nothing speaks against a waiting person: proved, as the
-// person invited, on a link nobody else used.
-func (s *Snapshot) Sure(a *meeting.Admission) bool {
-	v, ok := s.Invitations[a.Invitation]
-	return ok && a.Person.Verified() && !a.Elsewhere && matches(&v, &a.Person) && len(v.Seats) == 1
-}
-
 // recent is how many events a snapshot tells of.
 const recent = 40
 
