@@ -262,7 +262,7 @@ func answer(entries []meeting.Entry, no *meeting.Refusal) string {
 func (w *world) show() string {
 	var b strings.Builder
 	phase := [...]string{"planned", "open", "ended", "cancelled"}[w.meeting.Phase]
-	fmt.Fprintf(&b, "meeting %s locked=%v hosts=%d banned=%d\n", phase, w.meeting.Locked, len(w.meeting.Hosts), len(w.meeting.Banned))
+	fmt.Fprintf(&b, "meeting %s locked=%v hosts=%d seats=%d banned=%d\n", phase, w.meeting.Locked, len(w.meeting.Hosts), len(w.meeting.Seats), len(w.meeting.Banned))
 	states := [...]string{"outside", "waiting", "admitted", "refused", "left", "expelled"}
 	for _, id := range sorted(w.admissions) {
 		a := w.admissions[id]
