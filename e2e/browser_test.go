@@ -22,19 +22,8 @@ type person struct {
 	ctx  context.Context //nolint:containedctx // a browser is a context in chromedp
 	h    *house
 	name string
+	rec  *record // of all tabs of this browser
 }
-
-// spy remembers every peer connection of a page, and what the content policy
-// refused, before the page's own scripts run.
-const spy = `
-window.pcs = [];
-window.refused = [];
-addEventListener("securitypolicyviolation", (e) => refused.push(e.violatedDirective + " " + e.blockedURI));
-if (window.RTCPeerConnection) window.RTCPeerConnection = class extends RTCPeerConnection {
-	constructor(...a) { super(...a); window.pcs.push(this); window.pcConfigs = (window.pcConfigs || []).concat(a[0]); }
-	setConfiguration(c) { (window.pcConfigs = window.pcConfigs || []).push(c); super.setConfiguration(c); }
-};
-`
 
 // newPerson opens a browser that knows the house's authority and has a camera
 // and a microphone.
@@ -59,7 +48,7 @@ func newPerson(t *testing.T, h *house, name, lang string) *person {
 	t.Cleanup(stop)
 	ctx, stop = chromedp.NewContext(ctx)
 	t.Cleanup(stop)
-	p := &person{t: t, ctx: ctx, h: h, name: name}
+	p := &person{t: t, ctx: ctx, h: h, name: name, rec: newRecord()}
 	p.watch()
 	return p
 }
@@ -69,14 +58,18 @@ func (p *person) tab(name string) *person {
 	p.t.Helper()
 	ctx, stop := chromedp.NewContext(p.ctx)
 	p.t.Cleanup(stop)
-	d := &person{t: p.t, ctx: ctx, h: p.h, name: name}
+	d := &person{t: p.t, ctx: ctx, h: p.h, name: name, rec: p.rec}
 	d.watch()
 	return d
 }
 
-// watch has the spy run in every page before its own scripts.
+// watch records what the page exchanges with the network, and has the spy run
+// in every page before its own scripts.
 func (p *person) watch() {
 	p.t.Helper()
+	if err := p.rec.follow(p.ctx); err != nil {
+		p.t.Fatal(err)
+	}
 	if err := chromedp.Do(p.ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: spy})
 		return err
@@ -124,6 +117,23 @@ func (p *person) press(css, until string) {
 	p.until(until)
 }
 
+// decides presses a button of the console until it takes: one that has just
+// moved under the finger does not.
+func (p *person) decides(css, until string) {
+	p.t.Helper()
+	for range 20 {
+		p.until(`document.querySelector(` + quote(css) + `)?.checkVisibility() || (` + until + `)`)
+		ctx, cancel := context.WithTimeout(p.ctx, 2*time.Second)
+		// The condition below tells whether it was pressed.
+		_ = chromedp.Do(ctx, chromedp.Click(chromedp.CSS(css)))
+		cancel()
+		if p.within(700*time.Millisecond, until) {
+			return
+		}
+	}
+	p.until(until)
+}
+
 func (p *person) fill(css, text string) {
 	p.t.Helper()
 	p.until(`document.querySelector(` + quote(css) + `)`)
@@ -140,21 +150,23 @@ func (p *person) until(js string) {
 
 func (p *person) untilIn(patience time.Duration, js string) {
 	p.t.Helper()
-	var err error
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
-		var ok bool
-		// While one page gives way to the next there is nobody to ask.
-		ok, err = chromedp.Run(p.ctx, chromedp.Evaluate[bool]("!!document.body && !!("+js+")"))
-		if ok {
-			return
-		}
-		if p.ctx.Err() != nil {
-			break
-		}
+	if p.within(patience, js) {
+		return
 	}
 	p.picture("stuck-" + p.name)
 	text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](`location.pathname.split("/")[1] + ": " + document.body.innerText.slice(0, 1200)`))
-	p.t.Fatalf("%s: %s never came true (%v); the page says:\n%s", p.name, js, err, text)
+	p.t.Fatalf("%s: %s never came true; the page says:\n%s", p.name, js, text)
+}
+
+// within reports whether a condition comes true in time.
+func (p *person) within(patience time.Duration, js string) bool {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && p.ctx.Err() == nil; time.Sleep(30 * time.Millisecond) {
+		// While one page gives way to the next there is nobody to ask.
+		if ok, _ := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("!!document.body && !!("+js+")")); ok {
+			return true
+		}
+	}
+	return false
 }
 
 func eval[T any](p *person, js string) T {

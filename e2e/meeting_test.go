@@ -55,41 +55,10 @@ func (p *person) knocks(name string) {
 func (p *person) joins() {
 	p.t.Helper()
 	p.untilIn(40*time.Second, `location.host.startsWith("room.") && document.querySelector("#room")?.dataset.state === "ready"`)
-	p.press(`[data-action=check]`, `document.querySelector("[data-action=join]")`)
-	p.press(`[data-action=join]`, `document.querySelector("#room").dataset.state === "connected"`)
-}
-
-// decoded answers how many video frames of others this browser has decoded.
-const decoded = `(async () => { let n = 0; for (const pc of pcs) { if (pc.connectionState === "closed") continue; for (const s of (await pc.getStats()).values()) if (s.type === "inbound-rtp" && s.kind === "video") n += s.framesDecoded || 0; } return n; })()`
-
-// pairs answers the kinds of the local candidates in use.
-const pairs = `(async () => { const kinds = new Set(); for (const pc of pcs) { const st = await pc.getStats(); for (const s of st.values()) if (s.type === "candidate-pair" && s.nominated && s.state === "succeeded") kinds.add(st.get(s.localCandidateId).candidateType); } return [...kinds].join(","); })()`
-
-// TestMeeting is the main job: a person clicks a personal link, proves who they
-// are, waits, is seen, is admitted, is in a real meeting, and put out is out.
-func TestMeeting(t *testing.T) {
-	h := openHouse(t)
-	host := hostSignsIn(t, h)
-	guest := guestWaits(t, h, "J. D.", "jeanne.durand@exemple.example", "fr")
-	host.until(`document.body.innerText.includes("J. D.") && document.querySelector("button[value=admit]")`)
-	host.picture("console-waiting")
-	guest.picture("waiting")
-
-	desk := host.opens()
-	desk.joins()
-	host.press(`button[value=admit]`, `!document.querySelector("button[value=admit]")`)
-	guest.joins()
-	for _, p := range []*person{desk, guest} {
-		p.frames(20)
-		if got := eval[string](p, pairs); got != "relay" {
-			t.Errorf("%s: candidate pairs in use = %q, want relay only", p.name, got)
-		}
-		if got := eval[[]string](p, `window.refused`); len(got) > 0 {
-			t.Errorf("%s: the content policy refused %s", p.name, strings.Join(got, "; "))
-		}
-	}
-	desk.picture("room-host")
-	guest.picture("room-guest")
+	// The buttons move while the camera's picture comes.
+	p.decides(`[data-action=check]`, `document.querySelector("[data-action=join]")`)
+	p.decides(`[data-action=join]`, `document.querySelector("#room").dataset.state !== "ready"`)
+	p.until(`document.querySelector("#room").dataset.state === "connected"`)
 }
 
 // opens goes from the console into the room, in a tab of its own as the form
@@ -104,15 +73,98 @@ func (p *person) opens() *person {
 	return d
 }
 
-// frames waits until n more frames of others are decoded.
-func (p *person) frames(n int) {
+// admits lets somebody in from the console.
+func (p *person) admits(admission string) {
 	p.t.Helper()
-	start := eval[int](p, decoded)
+	card := `li[data-key="a-` + admission + `"]`
+	p.decides(card+` button[value=admit]`, `!document.querySelector('`+card+`')`)
+}
+
+// expels puts somebody out from the console: remove, and yes.
+func (p *person) expels(admission string) {
+	p.t.Helper()
+	ask := `details[data-key="x-` + admission + `"]`
+	p.decides(ask+` summary`, `document.querySelector('`+ask+`').open`)
+	eval[any](p, `addEventListener("click", (e) => { if (e.target.closest("button.danger")) window.clicked = Date.now(); }, true)`)
+	p.decides(ask+` button.danger`, `!document.querySelector('`+ask+`')`)
+}
+
+// sees waits until n more frames of a participant are decoded, and two of them
+// are shown.
+func (p *person) sees(who string, n int) {
+	p.t.Helper()
+	p.until(`spy.video("` + who + `")`)
+	count := `spy.decoded("` + who + `")`
+	start := eval[int](p, count)
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if eval[int](p, decoded) >= start+n {
+		if eval[int](p, count) >= start+n {
+			if eval[int](p, `spy.shown("`+who+`")`) == 0 {
+				p.picture("stuck-" + p.name)
+				p.t.Errorf("%s decodes frames and shows none", p.name)
+			}
 			return
 		}
 	}
 	p.picture("stuck-" + p.name)
-	p.t.Fatalf("%s sees nobody: %d frames decoded", p.name, eval[int](p, decoded))
+	p.t.Fatalf("%s sees nobody: %d frames decoded, from %d", p.name, eval[int](p, count), start)
+}
+
+// identity is what the others' pages know somebody by.
+func (p *person) identity() string {
+	p.t.Helper()
+	p.until(`document.querySelector("[data-local=true]")`)
+	return eval[string](p, `document.querySelector("[data-local=true]").dataset.participant`)
+}
+
+// checkPath fails the test unless the page's media goes through the relay alone
+// and its content policy had nothing to refuse.
+func (p *person) checkPath() {
+	p.t.Helper()
+	if got := eval[string](p, `spy.kinds()`); got != "relay" {
+		p.t.Errorf("%s: candidate pairs in use = %q, want relay only", p.name, got)
+	}
+	if got := eval[[]string](p, `window.refused`); len(got) > 0 {
+		p.t.Errorf("%s: the content policy refused %s", p.name, strings.Join(got, "; "))
+	}
+}
+
+// TestMeeting is the main job: a person clicks a personal link, proves who they
+// are, waits, is seen, is admitted, is in a real meeting, and put out is out.
+func TestMeeting(t *testing.T) {
+	h := openHouse(t)
+	host := hostSignsIn(t, h)
+	guest := guestWaits(t, h, "J. D.", jeanne, "fr")
+	third := guestWaits(t, h, "M. L.", marc, "en")
+	out, stays := guest.admission(), third.admission()
+	host.until(`document.body.innerText.includes("J. D.") && document.title.startsWith("(2)")`)
+
+	desk := host.opens()
+	desk.joins()
+	host.admits(out)
+	guest.joins()
+	desk.sees(out, 20)
+	guest.sees(desk.identity(), 20)
+	desk.checkPath()
+	guest.checkPath()
+
+	t.Run("T34 waiting reaches nothing", func(t *testing.T) { waitingReachesNothing(t, third) })
+	host.admits(stays)
+	third.joins()
+	desk.sees(stays, 10)
+	third.sees(desk.identity(), 10)
+	third.checkPath()
+
+	had := everything(guest, out)
+	t.Run("T37 expelled at once", func(t *testing.T) { expelledAtOnce(t, host, desk, guest, third) })
+	t.Run("T37 expelled replays everything", func(t *testing.T) { had.replay(t, guest) })
+	desk.sees(stays, 10)
+	third.sees(desk.identity(), 10)
+	t.Run("T22 cookies", func(t *testing.T) {
+		for _, p := range []*person{host, guest, third} {
+			if n := checkCookies(t, h, p.rec.took().Cookies); len(n) < 3 {
+				t.Errorf("%s was given only %v", p.name, n)
+			}
+		}
+	})
+	t.Run("no conference token reaches a browser", func(t *testing.T) { noToken(t, host, guest, third) })
 }

@@ -50,7 +50,10 @@ func (s *Server) invitation(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case no == nil:
-	case p.Standing == web.Here: // their own page says how it ended
+	case p.Standing == web.Here:
+		// Their own page says how it ended; this one would still invite.
+		http.Redirect(w, r, "/a/"+p.Admission, http.StatusSeeOther)
+		return nil
 	case no.Reason == meeting.TooEarly:
 		p.Standing, p.Opens = web.NotYet, v.Meeting.Starts.Add(-v.Meeting.Settings.Early)
 		p.Wait = time.Until(p.Opens)

@@ -1,0 +1,361 @@
+package e2e_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/storage"
+	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
+)
+
+// sight is what a page noted of one track.
+type sight struct {
+	Frames int     `json:"frames"`
+	At     int     `json:"at"`     // when the count last rose, in ms
+	Worst  int     `json:"worst"`  // the longest it did not rise, in ms
+	Lost   int     `json:"lost"`   // packets
+	First  int     `json:"first"`  // packets lost before
+	Packet float64 `json:"packet"` // when the last packet came, in ms
+}
+
+// expelledAtOnce presses the button and times what it does: the frames of the
+// expelled stop at the host, and nobody else loses one.
+func expelledAtOnce(t *testing.T, host, desk, guest, third *person) {
+	out, stays := guest.identity(), third.identity()
+	gone, kept := eval[string](desk, `spy.track("`+out+`")`), eval[string](desk, `spy.track("`+stays+`")`)
+	peers := func() string {
+		return fmt.Sprint(eval[int](desk, `pcs.length`), eval[int](third, `pcs.length`), len(third.rec.took().Sockets))
+	}
+	before := peers()
+	for _, p := range []*person{desk, third} {
+		eval[any](p, `spy.clock()`)
+		p.until(`Object.values(seen).length > 0`)
+	}
+	host.expels(out)
+	guest.until(`location.host.startsWith("door.") && document.querySelector("h1").innerText.startsWith("Vous avez été retiré")`)
+	desk.until(`!spy.video("` + out + `") && Date.now() - seen["` + gone + `"].at > 1000`)
+
+	clicked := eval[int](host, `window.clicked`)
+	last := eval[sight](desk, `seen["`+gone+`"]`)
+	t.Logf("last frame of the expelled at the host: %d ms after the click", last.At-clicked)
+	t.Logf("its last packet at the host: %d ms after the click", int(last.Packet)-clicked)
+	if last.At-clicked > 1000 {
+		t.Errorf("the host decoded frames of the expelled for %d ms after the click", last.At-clicked)
+	}
+	left := eval[sight](desk, `seen["`+kept+`"]`)
+	t.Logf("the one who stays, at the host: longest time without a frame %d ms, %d packets lost", left.Worst, left.Lost-left.First)
+	if left.Worst > 1000 || left.Lost > left.First || peers() != before {
+		t.Errorf("the one who stays was disturbed: %+v, connections %s, want %s", left, peers(), before)
+	}
+	if n := eval[int](guest, `document.querySelectorAll("a.button, form[action$='/enter']").length`); n > 0 {
+		t.Errorf("the expelled one's page offers %d ways back", n)
+	}
+	host.until(`document.querySelector(".cuts")`)
+	report := eval[string](host, `document.querySelector(".cuts").innerText`)
+	t.Logf("the host reads: %s", strings.ReplaceAll(report, "\n", "; "))
+	for _, what := range []string{"son et image coupés", "connexions coupées", "relais fermé", "lien et code annulés"} {
+		if !strings.Contains(report, what) {
+			t.Errorf("the host is not told %q", what)
+		}
+	}
+	host.picture("console-cuts")
+	guest.picture("removed")
+}
+
+// possessions is everything a guest was ever given.
+type possessions struct {
+	took
+	admission string
+	cookies   map[string]string // name to value, of every origin
+	relay     iceServer
+}
+
+// everything collects what a guest holds, and checks that it opens what it
+// should: a key that never fitted proves nothing.
+func everything(p *person, admission string) possessions {
+	p.t.Helper()
+	had := possessions{took: p.rec.took(), admission: admission, cookies: p.cookies(), relay: eval[iceServer](p, myRelay)}
+	if had.cookies["__Host-room"] == "" || had.cookies["__Host-door"] == "" || len(had.Sockets) == 0 || had.ticket() == "" {
+		p.t.Fatalf("recorded %d cookies, %d web sockets, ticket %t: not everything", len(had.cookies), len(had.Sockets), had.ticket() != "")
+	}
+	if code, _ := had.again(p.t, p.h, asked{Method: http.MethodGet, URL: p.h.Room + "/-/pass"}); code != http.StatusOK {
+		p.t.Fatalf("the pass answers %d while admitted, want 200", code)
+	}
+	p.checkPath() // the relay credential opens a relay: the media goes through it
+	return had
+}
+
+// ticket is the one that led into the room.
+func (h possessions) ticket() string {
+	for _, a := range h.Asked {
+		if v, err := url.ParseQuery(string(a.Body)); err == nil && strings.HasSuffix(a.URL, "/-/enter") {
+			return v.Get("ticket")
+		}
+	}
+	return ""
+}
+
+// again makes a recorded request once more, with every cookie of its origin.
+// It answers the status and where it leads or what it says.
+func (h possessions) again(t *testing.T, house *house, a asked) (int, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, a.Method, a.URL, strings.NewReader(string(a.Body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range a.Header {
+		if !strings.HasPrefix(k, ":") {
+			req.Header[k] = v
+		}
+	}
+	for name, value := range h.cookies {
+		req.AddCookie(&http.Cookie{Name: name, Value: value}) //nolint:gosec // request side
+	}
+	res, err := house.client.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", a.Method, a.URL, err)
+	}
+	defer res.Body.Close()
+	for _, c := range res.Cookies() {
+		if c.Name == "__Host-room" && c.MaxAge >= 0 {
+			t.Errorf("%s %s hands out a room cookie", a.Method, a.URL)
+		}
+	}
+	if to := res.Header.Get("Location"); to != "" {
+		return res.StatusCode, to
+	}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+		return res.StatusCode, firstEvent(res.Body)
+	}
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
+}
+
+func firstEvent(r io.Reader) string {
+	for s := bufio.NewScanner(r); s.Scan(); {
+		if d, ok := strings.CutPrefix(s.Text(), "data: "); ok {
+			return d
+		}
+	}
+	return ""
+}
+
+// replay tries everything again after the expulsion.
+func (h possessions) replay(t *testing.T, p *person) {
+	n := 0
+	for _, a := range h.Asked {
+		room, door := strings.HasPrefix(a.URL, p.h.Room+"/"), strings.HasPrefix(a.URL, p.h.Door+"/")
+		if !room && !door || strings.HasPrefix(a.URL, p.h.Door+"/static/") {
+			continue
+		}
+		n++
+		code, says := h.again(t, p.h, a)
+		if fault := h.opens(p.h, a, room, code, says); fault != "" {
+			t.Errorf("%s %s answers %d to the expelled: %s", a.Method, short(a.URL), code, fault)
+		}
+	}
+	for _, s := range h.Sockets {
+		header := http.Header{"Origin": {p.h.Room}}
+		for name, value := range h.cookies {
+			header.Add("Cookie", name+"="+value)
+		}
+		c, res, err := websocket.Dial(t.Context(), s, &websocket.DialOptions{HTTPClient: p.h.client, HTTPHeader: header})
+		if err == nil {
+			_ = c.CloseNow()
+			t.Error("a web socket opens for the expelled")
+			continue
+		}
+		if res == nil || res.StatusCode != http.StatusForbidden && res.StatusCode != http.StatusUnauthorized {
+			t.Errorf("a web socket of the expelled: %v, want 401 or 403", err)
+		}
+	}
+	got := eval[relays](p, fmt.Sprintf(`spy.relays({urls: %s, username: %q, credential: %q})`, list(h.relay.URLs), h.relay.Username, h.relay.Credential))
+	if got.Relays > 0 || len(got.Refusals) == 0 {
+		t.Errorf("the relay gave the expelled %+v, want refusals", got)
+	}
+	if n < 10 || h.Frames == 0 {
+		t.Errorf("only %d requests and %d frames were recorded", n, h.Frames)
+	}
+	t.Logf("replayed %d requests, %d web sockets, a ticket and a relay credential (refused: %v)", n, len(h.Sockets), got.Refusals)
+}
+
+// opens says what an answer gives an expelled guest, nothing being right.
+func (h possessions) opens(house *house, a asked, room bool, code int, says string) string {
+	if room {
+		switch {
+		case code == http.StatusUnauthorized || code == http.StatusForbidden:
+			return ""
+		case code == http.StatusSeeOther && strings.HasPrefix(says, house.Door+"/"):
+			return ""
+		}
+		return "the room, want 401, 403 or the door"
+	}
+	u, _ := url.Parse(a.URL)
+	switch {
+	case u.Path == "/a/"+h.admission+"/events":
+		if !strings.Contains(says, `"state":"expelled"`) {
+			return "events without the word expelled"
+		}
+		return ""
+	case u.Path == "/a/"+h.admission && a.Method == http.MethodGet:
+		if !strings.Contains(says, "Vous avez été retiré·e") || strings.Contains(says, "/enter") {
+			return "a page that is not the one of the removed"
+		}
+		return ""
+	case code == http.StatusSeeOther && says == "/a/"+h.admission:
+		return "" // the page of the removed, which is asked for too
+	case code < 400:
+		return "the door, want a refusal"
+	}
+	return ""
+}
+
+// noToken greps all that any browser sent or received for a conference token.
+func noToken(t *testing.T, people ...*person) {
+	door := regexp.MustCompile(`access_token=([^&\s]*)`)
+	for _, p := range people {
+		k := p.rec.took()
+		for _, f := range k.find(`eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}`) {
+			t.Errorf("%s: a token passed in %.80s", p.name, f)
+		}
+		for _, f := range k.find(`eyJhbGciOi`) {
+			t.Errorf("%s: the beginning of a token passed in %.80s", p.name, f)
+		}
+		for _, s := range k.Sockets {
+			if m := door.FindStringSubmatch(s); m != nil && m[1] != "door" {
+				t.Errorf("%s: a web socket was opened with another token than the word door", p.name)
+			}
+		}
+		if len(k.find(`access_token=door`)) == 0 || k.Frames == 0 {
+			t.Errorf("%s: %d web socket frames recorded and no access_token=door among them: nothing was looked at", p.name, k.Frames)
+		}
+		t.Logf("%s: looked through %d pieces, %d web socket frames, %d web sockets", p.name, len(k.Pieces), k.Frames, len(k.Sockets))
+	}
+}
+
+// waitingReachesNothing tries every way around the waiting room.
+func waitingReachesNothing(t *testing.T, p *person) {
+	had := possessions{took: p.rec.took(), cookies: map[string]string{}}
+	admission := p.admission()
+	paths := []string{
+		"/", "/-/room", "/-/pass", "/-/events", "/-/assets/room.js", "/-/", "/rtc", "/rtc/v1", "/rtc/validate", "/rtc/v1/validate",
+		"/twirp/livekit.RoomService/ListRooms", "/settings/regions", "/metrics", "/debug/pprof/", "/whip/v1", "/agent",
+	}
+	for _, cookies := range []map[string]string{{}, p.cookies()} {
+		had.cookies = cookies
+		for _, path := range paths {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				a := asked{Method: method, URL: p.h.Room + path, Header: http.Header{"Origin": {p.h.Room}}}
+				if code, says := had.again(t, p.h, a); code != 401 && code != 403 && code != 405 {
+					t.Errorf("%s %s answers %d to one who waits: %.100s", method, path, code, says)
+				}
+			}
+			a := asked{Method: http.MethodGet, URL: p.h.Room + path, Header: http.Header{"Sec-Fetch-Mode": {"navigate"}}}
+			if code, to := had.again(t, p.h, a); code != http.StatusSeeOther || !strings.HasPrefix(to, p.h.Door+"/") {
+				t.Errorf("going to %s answers %d, want the door", path, code)
+			}
+		}
+		for _, path := range []string{"/rtc", "/rtc/v1"} {
+			header := http.Header{"Origin": {p.h.Room}}
+			for k, v := range cookies {
+				header.Add("Cookie", k+"="+v)
+			}
+			c, res, err := websocket.Dial(t.Context(), p.h.Room+path+"?access_token=door", &websocket.DialOptions{HTTPClient: p.h.client, HTTPHeader: header})
+			if err == nil {
+				_ = c.CloseNow()
+			}
+			if res == nil || res.StatusCode != http.StatusUnauthorized {
+				t.Errorf("a web socket at %s for one who waits: %v, want 401", path, err)
+			}
+		}
+	}
+	if len(p.rec.took().Sockets) > 0 || eval[int](p, `pcs.length`) > 0 {
+		t.Error("the waiting page opened a web socket or a peer connection")
+	}
+	noRelay(t, p, fmt.Sprintf("%d:%s", time.Now().Add(time.Hour).Unix(), admission))
+}
+
+// noRelay asks the relay without credentials, and with ones made up.
+func noRelay(t *testing.T, p *person, username string) {
+	t.Helper()
+	c, err := net.Dial("udp", p.h.TURN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	// An Allocate for UDP without credentials (RFC 8656 §7.1).
+	allocate := append([]byte{0x00, 0x03, 0x00, 0x08, 0x21, 0x12, 0xA4, 0x42}, "twelve bytes"...)
+	allocate = append(allocate, 0x00, 0x19, 0x00, 0x04, 17, 0, 0, 0)
+	if _, err := c.Write(allocate); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 1500)
+	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := c.Read(answer)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	// 0x0113 is the error response to Allocate.
+	if n < 20 || answer[0] != 0x01 || answer[1] != 0x13 {
+		t.Errorf("the relay answers % x to an Allocate without credentials, want an error", answer[:min(n, 20)])
+	}
+	got := eval[relays](p, fmt.Sprintf(`spy.relays({urls: "turn:%s?transport=udp", username: %q, credential: "made up"})`, p.h.TURN, username))
+	if got.Relays > 0 || len(got.Refusals) == 0 {
+		t.Errorf("the relay gave made-up credentials %+v, want refusals", got)
+	}
+}
+
+// cookies of the person's browser, whatever their origin.
+func (p *person) cookies() map[string]string {
+	p.t.Helper()
+	all, err := chromedp.Run(p.ctx, func(ctx context.Context, t *chromedp.Target) (*storage.GetCookiesResult, error) {
+		r, err := cdp.Call(ctx, t, storage.GetCookies, storage.GetCookiesParams{})
+		return &r, err
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	jar := map[string]string{}
+	for _, c := range all.Cookies {
+		jar[c.Name] = c.Value
+	}
+	return jar
+}
+
+func list(s []string) string {
+	return `["` + strings.Join(s, `","`) + `"]`
+}
+
+// short is an address without what identifies anybody.
+func short(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "?"
+	}
+	parts := strings.Split(u.Path, "/")
+	for i, s := range parts {
+		if len(s) > 20 {
+			parts[i] = "…"
+		}
+	}
+	return strings.Join(parts, "/")
+}
