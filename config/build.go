@@ -180,7 +180,7 @@ func (b *builder) turn(h *house.Config, certs *cert.Certs) {
 	t := &b.f.Turn
 	c := turn.Config{
 		Realm: host(b.f.Door), Host: t.Host, Lifetime: t.Lifetime, Quota: t.Quota, BytesPerSecond: t.BytesPerSecond,
-		MinPort: uint16(t.MinPort), MaxPort: uint16(t.MaxPort), //nolint:gosec // checked to be ports
+		MinPort: uint16(t.MinPort), MaxPort: uint16(t.MaxPort), // checked to be ports
 		Logger: b.log,
 	}
 	for i, a := range t.Public {

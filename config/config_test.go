@@ -151,7 +151,7 @@ func TestSecret(t *testing.T) {
 	}
 	var b bytes.Buffer
 	s := config.Secret("file:/etc/vestibule/secret")
-	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "secret", s)
+	slog.New(slog.NewTextHandler(&b, nil)).InfoContext(t.Context(), "x", slog.Any("secret", s))
 	fmt.Fprintf(&b, "%s %v", s, s)
 	if strings.Contains(b.String(), "/etc") {
 		t.Errorf("a secret prints as %s", b.String())

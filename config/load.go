@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"vestibule/policy"
@@ -160,7 +161,7 @@ func (c *checker) address(s, key string, optional bool) {
 	}
 	_, port, err := net.SplitHostPort(s)
 	if err == nil {
-		_, err = net.LookupPort("tcp", port)
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	c.bad(err != nil, key, quoted(s)+" is not host:port", `":443" or "192.0.2.1:443"`)
 }

@@ -21,10 +21,11 @@ import (
 
 // The cookies. All are __Host-: this origin only, HTTPS only, no Domain.
 const (
-	deviceCookie  = "__Host-device" // tells one browser from another; opens nothing
-	sessionCookie = "__Host-door"   // a sign-in or a proved mailbox
-	signInCookie  = "__Host-signin" // a sign-in under way, sealed
-	roomCookie    = "__Host-room"   // a live admission, on the room origin
+	deviceCookie  = "__Host-device"  // tells one browser from another; opens nothing
+	sessionCookie = "__Host-door"    // a sign-in or a proved mailbox
+	signInCookie  = "__Host-signin"  // a sign-in under way, sealed
+	signOutCookie = "__Host-signout" // a sign-out under way: its state
+	roomCookie    = "__Host-room"    // a live admission, on the room origin
 )
 
 // session is what the door remembers of a browser in which somebody proved who
@@ -34,6 +35,9 @@ type session struct {
 	Person *meeting.Person `json:"person,omitempty"`
 	// Login is what signing out at the provider needs.
 	Login *auth.Session `json:"login,omitempty"`
+	// Began is when Person signed in; a sign-out at the provider ends what
+	// began before it.
+	Began time.Time `json:"began,omitzero"`
 	// Proofs are the persons proved for one invitation each.
 	Proofs map[string]meeting.Person `json:"proofs,omitempty"`
 	// Admissions are those made in this browser, and their meetings.
@@ -93,7 +97,7 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request) string {
 	v := random()
 	setCookie(w, deviceCookie, v, 365*24*time.Hour)
 	// The same response may ask again, and its form must fit the new cookie.
-	r.AddCookie(&http.Cookie{Name: deviceCookie, Value: v}) //nolint:gosec // request side
+	r.AddCookie(&http.Cookie{Name: deviceCookie, Value: v})
 	return s.mac("device", v)
 }
 
@@ -116,6 +120,9 @@ func (s *Server) session(ctx context.Context, r *http.Request) (*session, error)
 	now := time.Now()
 	if now.Sub(ses.Created) > s.c.SessionLife || now.Sub(ses.Seen) > s.c.SessionIdle {
 		return empty, nil
+	}
+	if over, err := s.ended(ctx, ses.Login, ses.Began); err != nil || over {
+		return empty, err
 	}
 	ses.key = key
 	if now.Sub(ses.Seen) > s.c.SessionIdle/8 {

@@ -205,6 +205,6 @@ func Serve(ctx context.Context, ln net.Listener, handler http.Handler, secure *t
 	if srv.Shutdown(closing) != nil {
 		_ = srv.Close() // whoever has not gone by now is put on the street
 	}
-	<-ended
+	_ = <-ended // http.ErrServerClosed, by our own hand
 	return nil
 }

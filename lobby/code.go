@@ -31,8 +31,10 @@ func (l *Lobby) sendCode(ctx context.Context, link, attempt string, now time.Tim
 		return meeting.Refuse(meeting.NotFound)
 	}
 	var d meeting.Docs
-	sent := false
+	sent, counted := false, false
 	code := l.codes().New()
+	e := meeting.SendCode{MAC: l.codes().MAC(string(id), inv, code), Attempt: attempt}
+	mine := hex.EncodeToString(l.mac("sent", []byte(code))[:8])
 	out, err := l.change(ctx, id, tag("code", attempt), func(t *tx) (outcome, error) {
 		var err error
 		sent = false
@@ -42,36 +44,50 @@ func (l *Lobby) sendCode(ctx context.Context, link, attempt string, now time.Tim
 		if no := current(&d, gen); no != nil {
 			return outcome{No: no}, nil
 		}
-		var no *meeting.Refusal
-		if d, no, err = t.apply(d, meeting.SendCode{MAC: l.codes().MAC(string(id), inv, code)}, now); no == nil {
-			sent = t.changed
+		if _, entries, no := meeting.Apply(d, e, now); no != nil || len(entries) == 0 {
+			return outcome{No: no}, nil
 		}
-		return outcome{No: no, Value: hex.EncodeToString(l.mac("sent", []byte(code))[:8])}, err
+		// Counted before anything is written: a code that is not mailed must
+		// not make the last mailed one void (T11).
+		if !counted {
+			if no, err := l.mayMail(ctx, &d); no != nil || err != nil {
+				return outcome{No: no}, err
+			}
+			counted = true
+		}
+		sent = true
+		var no *meeting.Refusal
+		d, no, err = t.apply(d, e, now)
+		return outcome{No: no, Value: mine}, err
 	})
 	if err := answered(out, err); err != nil {
 		return err
 	}
 	// A repeated attempt answers what the first one answered and mails nothing.
-	if !sent || out.Value != hex.EncodeToString(l.mac("sent", []byte(code))[:8]) {
+	if !sent || out.Value != mine {
 		return nil
-	}
-	return l.mailCode(ctx, &d, code)
-}
-
-func (l *Lobby) mailCode(ctx context.Context, d *meeting.Docs, code string) error {
-	box := hex.EncodeToString(l.mac("mailbox", []byte(meeting.FoldAddress(d.Invitation.Email))))
-	ok, err := l.c.Shelf.Count(ctx, "codes", box, MailsPerMailbox, time.Hour)
-	if err != nil {
-		return fmt.Errorf("counting codes: %w", err)
-	}
-	if !ok {
-		return meeting.Refuse(meeting.TooMany)
 	}
 	return l.c.Mailer.Code(ctx, mail.Code{
 		To: d.Invitation.Email, Lang: or(d.Invitation.Lang, d.Meeting.Lang), Code: code,
 		HostName: d.Meeting.Owner.Name, Title: d.Meeting.Title, Door: l.c.Door,
 		Minutes: int(meeting.CodeLife.Minutes()),
 	})
+}
+
+// mayMail counts a code against the budget of its mailbox. The first code of a
+// link that the host has just issued anew always leaves: whoever spent the
+// budget with the old link does not hold the new one (T12).
+func (l *Lobby) mayMail(ctx context.Context, d *meeting.Docs) (*meeting.Refusal, error) {
+	v := &d.Invitation
+	box := hex.EncodeToString(l.mac("mailbox", []byte(meeting.FoldAddress(v.Email))))
+	ok, err := l.c.Shelf.Count(ctx, "codes", box, MailsPerMailbox, time.Hour)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("counting codes: %w", err)
+	case !ok && (v.Generation == 0 || len(v.Code.Sent) > 0):
+		return meeting.Refuse(meeting.TooMany), nil
+	}
+	return nil, nil
 }
 
 func (l *Lobby) codes() auth.Codes { return auth.Codes{Key: l.mac("codes")} }
@@ -81,7 +97,7 @@ func current(d *meeting.Docs, generation uint16) *meeting.Refusal {
 	switch {
 	case d.Meeting.ID == "" || d.Invitation.ID == "":
 		return meeting.Refuse(meeting.NotFound)
-	case uint16(d.Invitation.Generation) != generation: //nolint:gosec // see Link
+	case uint16(d.Invitation.Generation) != generation:
 		return meeting.Refuse(meeting.Revoked)
 	}
 	return nil
@@ -102,6 +118,11 @@ func (l *Lobby) checkCode(ctx context.Context, link, typed, attempt string, now 
 	if code == "" {
 		return meeting.Person{}, &meeting.Refusal{Reason: meeting.Invalid, Field: "code"}
 	}
+	mac := l.codes().MAC(string(id), inv, code)
+	if attempt != "" {
+		// Another code typed into the same form is another attempt.
+		attempt += ":" + hex.EncodeToString(mac[:8])
+	}
 	var d meeting.Docs
 	out, err := l.change(ctx, id, tag("try", attempt), func(t *tx) (outcome, error) {
 		var err error
@@ -112,7 +133,7 @@ func (l *Lobby) checkCode(ctx context.Context, link, typed, attempt string, now 
 			return outcome{No: no}, nil
 		}
 		var no *meeting.Refusal
-		d, no, err = t.apply(d, meeting.TryCode{MAC: l.codes().MAC(string(id), inv, code)}, now)
+		d, no, err = t.apply(d, meeting.TryCode{MAC: mac}, now)
 		return outcome{No: no}, err
 	})
 	if err := answered(out, err); err != nil {

@@ -42,7 +42,7 @@ func (l *Lobby) Link(m meeting.ID, v *meeting.Invitation) string {
 	b := make([]byte, 0, linkLen)
 	b = appendHex(b, string(m), meetingLen)
 	b = appendHex(b, v.ID, invitationLen)
-	b = binary.BigEndian.AppendUint16(b, uint16(v.Generation)) //nolint:gosec // wraps after 65536 links for one invitee
+	b = binary.BigEndian.AppendUint16(b, uint16(v.Generation)) // wraps after 65,536 links for one invitee
 	return base64.RawURLEncoding.EncodeToString(append(b, l.mac("link", b)[:16]...))
 }
 

@@ -3,6 +3,8 @@ package lobby
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"time"
 
@@ -17,18 +19,22 @@ type letter struct {
 }
 
 // mailAll queues the invitation mails of a new meeting.
-func (l *Lobby) mailAll(id meeting.ID) { l.enqueue(letter{meeting: id}) }
+func (l *Lobby) mailAll(ctx context.Context, id meeting.ID) { l.enqueue(ctx, letter{meeting: id}) }
 
-func (l *Lobby) enqueue(x letter) {
+func (l *Lobby) enqueue(ctx context.Context, x letter) {
 	select {
 	case l.mails <- x:
 	default: // the host sees "on its way" and can send it again
-		l.log.Error("mail queue full", slog.String("meeting", string(x.meeting)))
+		l.log.ErrorContext(ctx, "mail queue full", slog.String("meeting", string(x.meeting)))
 	}
 }
 
+// remails is how often an hour one invitation can be mailed again (T11).
+const remails = 5
+
 // Remail sends an invitation's mail again.
 func (l *Lobby) Remail(ctx context.Context, id meeting.ID, host meeting.Key, invitation string) error {
+	counted := false
 	out, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
 		d, err := t.docs(invitation, "")
 		if err != nil {
@@ -40,23 +46,33 @@ func (l *Lobby) Remail(ctx context.Context, id meeting.ID, host meeting.Key, inv
 		case d.Invitation.Email == "" || d.Invitation.Revoked || l.c.Mailer == nil:
 			return outcome{No: meeting.Refuse(meeting.NotFound)}, nil
 		}
+		if !counted {
+			ok, err := l.c.Shelf.Count(ctx, "invitations", string(id)+":"+invitation, remails, time.Hour)
+			if err != nil {
+				return outcome{}, fmt.Errorf("counting mails of meeting %s: %w", id, err)
+			}
+			if !ok {
+				return outcome{No: meeting.Refuse(meeting.TooMany)}, nil
+			}
+			counted = true
+		}
 		_, no, err := t.apply(d, meeting.MailTold{State: meeting.Mailing}, time.Now())
 		return outcome{No: no}, err
 	})
 	if err := answered(out, err); err != nil {
 		return err
 	}
-	l.enqueue(letter{id, invitation})
+	l.enqueue(ctx, letter{id, invitation})
 	return nil
 }
 
 // post sends queued mails until ctx ends.
-func (l *Lobby) post(ctx context.Context) error {
+func (l *Lobby) post(ctx context.Context, letters <-chan letter) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case x := <-l.mails:
+		case x := <-letters:
 			if err := l.send(ctx, x); err != nil && ctx.Err() == nil {
 				l.log.ErrorContext(ctx, "invitations not mailed", slog.String("meeting", string(x.meeting)), slog.Any("error", err))
 			}

@@ -24,6 +24,7 @@ type Seat struct {
 	channels  atomic.Int32 // live connections held by the front
 	over      chan struct{}
 	once      sync.Once
+	gone      atomic.Bool // forgotten for want of use
 }
 
 // Over is closed when the seat has lost the right to be inside, also where
@@ -41,6 +42,7 @@ func (s *Seat) Hold() (release func()) {
 // seatState is replaced whole whenever the meeting changed.
 type seatState struct {
 	no   *meeting.Refusal // nil: may be in the room
+	lost bool             // the whole admission, not only this pass
 	info Info
 }
 
@@ -74,69 +76,105 @@ func (l *Lobby) alive(ctx context.Context, pass string, now time.Time) (*Seat, I
 		return l.sit(ctx, pass, finger, now)
 	}
 	s := v.(*Seat) //nolint:forcetypeassert // only Seats are stored
+	s.used.Store(now.Unix())
+	if s.gone.Load() {
+		return l.sit(ctx, pass, finger, now)
+	}
+	st := s.state.Load()
+	if st.no != nil && st.no.Reason == meeting.Removed {
+		return s, st.info, st.no // nothing takes that back
+	}
 	if now.UnixNano()-s.of.at.Load() > int64(fresh) {
-		if err := l.refresh(ctx, s.of); err != nil {
+		if err := l.freshen(ctx, s.of); err != nil {
 			return nil, Info{}, err
 		}
+		st = s.state.Load()
 	}
-	s.used.Store(now.Unix())
-	st := s.state.Load()
+	return s.answer(st)
+}
+
+func (s *Seat) answer(st *seatState) (*Seat, Info, error) {
 	if st.no != nil {
 		return s, st.info, st.no
 	}
 	return s, st.info, nil
 }
 
-// sit makes the seat of a pass this node has not met yet.
+// sit makes the seat of a pass this node has not met yet. An unknown pass always
+// asks the store: what this node remembers may be older than the pass.
 func (l *Lobby) sit(ctx context.Context, pass string, finger [32]byte, now time.Time) (*Seat, Info, error) {
 	id, admission, ok := carried(pass)
 	if !ok {
 		return nil, Info{}, meeting.Refuse(meeting.SignIn)
 	}
-	// An unknown pass always asks the store: what this node remembers may be
-	// older than the pass. Nothing is followed for a forged one.
-	snap, err := l.load(ctx, id)
+	// Nothing is followed for a forged one.
+	d, err := l.peek(ctx, id, admission)
 	if err != nil {
 		return nil, Info{}, err
 	}
-	a, ok := snap.Admission(admission)
 	mac := l.mac("pass", []byte(pass))
-	if !ok || len(a.Pass) == 0 || !hmac.Equal(a.Pass, mac) {
-		if ok && a.State == meeting.Expelled {
-			return nil, Info{}, meeting.Refuse(meeting.Removed)
-		}
-		return nil, Info{}, meeting.Refuse(meeting.SignIn)
+	if no := holds(&d.Admission, mac); no != nil {
+		return nil, Info{}, no
 	}
 	f := l.follow(id)
+	defer l.unpin(f)
+	if err := l.refresh(ctx, f); err != nil {
+		return nil, Info{}, err
+	}
 	s := &Seat{Meeting: id, Admission: admission, of: f, mac: mac, finger: finger, over: make(chan struct{})}
 	s.used.Store(now.Unix())
-	l.judge(s, snap, now)
+	s, no := l.place(f, s, now)
+	if no != nil {
+		return nil, Info{}, no
+	}
+	return s.answer(s.state.Load())
+}
+
+// holds refuses a pass that is not the admission's.
+func holds(a *meeting.Admission, mac []byte) *meeting.Refusal {
+	switch {
+	case a.State == meeting.Expelled:
+		return meeting.Refuse(meeting.Removed)
+	case len(a.Pass) == 0 || !hmac.Equal(a.Pass, mac):
+		return meeting.Refuse(meeting.SignIn)
+	}
+	return nil
+}
+
+// place puts a new seat in its row, in the place of one with an older pass. A
+// browser asks several times at once: the first makes the seat, all share it.
+func (l *Lobby) place(f *live, s *Seat, now time.Time) (*Seat, *meeting.Refusal) {
 	f.mu.Lock()
-	old := f.seats[admission]
-	f.seats[admission] = s
-	f.mu.Unlock()
+	defer f.mu.Unlock()
+	// The row may have been read again since: only the newest word counts.
+	snap := f.snap.Load()
+	a, _ := snap.Admission(s.Admission)
+	if no := holds(&a, s.mac); no != nil {
+		return nil, no
+	}
+	old := f.seats[s.Admission]
+	if old != nil && old.finger == s.finger {
+		return old, nil
+	}
+	l.judge(s, snap, now)
+	f.seats[s.Admission] = s
+	l.passes.Store(s.finger, s)
+	l.seats.Store(s.Admission, s)
 	if old != nil {
 		l.passes.Delete(old.finger)
 		l.judge(old, snap, now)
 		old.end()
 	}
-	l.passes.Store(finger, s)
-	l.seats.Store(admission, s)
-	if err := l.refresh(ctx, f); err != nil {
-		return nil, Info{}, err
+	if l.outlawed(s.Meeting, s.Admission, a.Person.Key()) {
+		s.shut(meeting.Removed) // in between
 	}
-	st := s.state.Load()
-	if st.no != nil {
-		return s, st.info, st.no
-	}
-	return s, st.info, nil
+	return s, nil
 }
 
 // judge decides anew what the seat may do, after the meeting changed. It
 // answers whether the whole admission has just lost the right to be inside; a
 // seat whose pass was replaced only ends itself.
 func (l *Lobby) judge(s *Seat, snap *Snapshot, now time.Time) (lost bool) {
-	_, outlaw := l.outlaws.Load(s.Admission)
 	a, ok := snap.Admission(s.Admission)
 	d := meeting.Docs{Meeting: snap.Meeting, Admission: a}
 	// The invitation is left out: a link withdrawn later does not put out who
@@ -146,14 +184,14 @@ func (l *Lobby) judge(s *Seat, snap *Snapshot, now time.Time) (lost bool) {
 		Locked: snap.Meeting.Locked, Settings: snap.Meeting.Settings, Host: snap.Meeting.Owner.Name,
 	}}
 	switch {
-	case outlaw:
+	case l.outlawed(s.Meeting, s.Admission, a.Person.Key()):
 		st.no = meeting.Refuse(meeting.Removed)
 	case !ok:
 		st.no = meeting.Refuse(meeting.NotFound)
 	default:
 		st.no = d.MayEnter(now)
 	}
-	lost = st.no != nil
+	st.lost = st.no != nil
 	if st.no == nil && !hmac.Equal(a.Pass, s.mac) {
 		st.no = meeting.Refuse(meeting.Stale) // another device took over
 	}
@@ -161,14 +199,14 @@ func (l *Lobby) judge(s *Seat, snap *Snapshot, now time.Time) (lost bool) {
 		s.end()
 	}
 	before := s.state.Swap(st)
-	return lost && (before == nil || before.no == nil)
+	return st.lost && (before == nil || !before.lost)
 }
 
 // shut refuses the seat at once, ahead of the store's word.
 func (s *Seat) shut(why meeting.Reason) {
 	st := *s.state.Load()
 	if st.no == nil {
-		st.no = meeting.Refuse(why)
+		st.no, st.lost = meeting.Refuse(why), true
 		s.state.Store(&st)
 	}
 	s.end()

@@ -143,7 +143,7 @@ func (c *chaos) knocking(t *rapid.T, invitation string, p *meeting.Person) (stri
 	c.number++
 	k := meeting.Knock{
 		ID: fmt.Sprint("a", c.number), Person: *p, Device: rapid.StringMatching("d[0-9]{1,2}").Draw(t, "device"),
-		Consented: c.now, Role: meeting.Role(rapid.IntRange(0, 1).Draw(t, "role")), //nolint:gosec // 0 or 1
+		Consented: c.now, Role: meeting.Role(rapid.IntRange(0, 1).Draw(t, "role")),
 		Admit: rapid.Bool().Draw(t, "admit"), Wait: rapid.Bool().Draw(t, "wait"), Rule: "rule", Why: meeting.NotInvited,
 	}
 	seats := c.meeting.Seats

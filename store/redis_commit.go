@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -152,13 +154,13 @@ func (s *Redis) commitArgs(m meeting.ID, c *Commit) []any {
 	if c.Attempt != "" {
 		args = append(args, c.Answer)
 	}
-	first := len(args)
-	for name := range c.Reads {
+	names := slices.Collect(maps.Keys(c.Reads))
+	for _, name := range names {
 		args = append(args, name)
 	}
-	for _, name := range args[first:] {
+	for _, name := range names {
 		version := ""
-		if v := c.Reads[name.(string)]; v > 0 {
+		if v := c.Reads[name]; v > 0 {
 			version = strconv.FormatUint(v, 10) + ":"
 		}
 		args = append(args, version)
@@ -191,7 +193,7 @@ func (s *Redis) commitArgs(m meeting.ID, c *Commit) []any {
 func (c *Commit) shape(deletes int, durable bool) []byte {
 	b := make([]byte, 0, 12)
 	for _, n := range [...]int{len(c.Reads), len(c.Writes) - deletes, deletes, len(c.Events)} {
-		b = binary.BigEndian.AppendUint16(b, uint16(n)) //nolint:gosec // at most 1000
+		b = binary.BigEndian.AppendUint16(b, uint16(n)) // at most 1000
 	}
 	var last uint32
 	if durable {

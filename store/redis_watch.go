@@ -53,7 +53,7 @@ func (s *Redis) Watch(ctx context.Context, wake func(meeting.ID)) error {
 // listen holds one line until it breaks or ctx ends.
 func (s *Redis) listen(ctx context.Context, wake func(meeting.ID)) error {
 	line := s.client.Subscribe(ctx)
-	defer line.Close() //nolint:errcheck // nothing to save
+	defer line.Close() // nothing to save
 	// Receive heeds a deadline, but not a cancellation.
 	stop := context.AfterFunc(ctx, func() { _ = line.Close() })
 	defer stop()

@@ -1,6 +1,7 @@
 package livekit
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -81,7 +82,7 @@ func (b *Backend) query(out *http.Request, g conference.Grants) (string, error) 
 	if j := in.Get("join_request"); j != "" {
 		clean, err := cleanJoin(j, g)
 		if err != nil {
-			b.log.InfoContext(out.Context(), "join request refused", "admission", g.Admission, "error", err)
+			b.log.InfoContext(out.Context(), "join request refused", slog.String("admission", g.Admission), slog.Any("error", err))
 			return "", meeting.Refuse(meeting.Invalid)
 		}
 		kept.Set("join_request", clean)

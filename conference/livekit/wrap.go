@@ -104,7 +104,8 @@ func (s *signal) end(v *violation) {
 	if !s.ended.CompareAndSwap(nil, v) {
 		return
 	}
+	// A connection outlives every context it could be told of here.
 	s.log.Info("signalling ended", slog.String("admission", s.admission),
-		slog.Int("code", int(v.code)), slog.String("why", v.why))
+		slog.Int("code", int(v.code)), slog.String("why", v.why)) //nolint:sloglint // see above
 	_ = s.backend.Close()
 }

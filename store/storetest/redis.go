@@ -152,7 +152,7 @@ func (s *Server) Ask(words ...string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close() //nolint:errcheck // nothing to save
+	defer c.Close() // nothing to save
 	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return nil, err
 	}
