@@ -109,7 +109,7 @@ func (l *Lobby) create(ctx context.Context, owner meeting.Person, d Draft, attem
 	if out.No != nil {
 		return "", out.No
 	}
-	l.mailAll(id)
+	l.mailAll(ctx, id)
 	return id, nil
 }
 
