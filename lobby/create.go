@@ -97,6 +97,10 @@ func (l *Lobby) create(ctx context.Context, owner meeting.Person, d Draft, attem
 	if err := l.c.Shelf.Index(ctx, l.shelf(owner.Key()), id, m.Ends, m.Expires); err != nil {
 		return "", fmt.Errorf("indexing meeting %s: %w", id, err)
 	}
+	var err error
+	if m.Number, err = l.takeNumber(ctx, id, m.Expires, now); err != nil {
+		return "", err
+	}
 	out, err := l.change(ctx, id, tag("create", attempt), func(t *tx) (outcome, error) {
 		if err := t.load(header); err != nil || t.read[header].Value != nil {
 			return outcome{Meeting: id}, err
@@ -145,11 +149,18 @@ func (t *tx) found(m meeting.Meeting, invitees []Invitee, now time.Time) error {
 	if err == nil {
 		err = t.log(&meeting.Entry{At: now, What: meeting.Created, Meeting: m.ID, By: m.Owner.Key})
 	}
+	codes := map[string]bool{}
 	for i, v := range invitees {
 		inv := meeting.Invitation{
 			ID: meeting.NewInvitationID(), Name: v.Name, Email: v.Email, Match: v.Match,
 			Role: v.Role, Order: i, Lang: m.Lang, Created: now,
 		}
+		// No two invitees of a meeting have one dial-in code.
+		code := t.l.DialCode(m.ID, &inv)
+		for ; code != "" && codes[code]; code = t.l.DialCode(m.ID, &inv) {
+			inv.ID = meeting.NewInvitationID()
+		}
+		codes[code] = true
 		if inv.Email != "" && t.l.c.Mailer != nil {
 			inv.Mail = meeting.Mail{State: meeting.Mailing, At: now}
 		}

@@ -23,6 +23,9 @@ type Arrival struct {
 	Agent string // kind of browser, in words
 	// Consent is whether the notice was agreed to.
 	Consent bool
+	// Line and Call are a caller's.
+	Line meeting.Line
+	Call string
 }
 
 // View is what somebody who holds a link may know before they prove anything.
@@ -147,7 +150,7 @@ func (t *tx) arrive(d meeting.Docs, a Arrival, fresh string, now time.Time) (out
 		name = or(d.Invitation.Name, or(a.Person.Name, d.Meeting.Owner.Name))
 	}
 	k := meeting.Knock{
-		ID: fresh, Person: a.Person, Name: name, Role: role(&d, &a.Person), Device: a.Device, Agent: a.Agent,
+		ID: fresh, Person: a.Person, Name: name, Role: role(&d, &a.Person), Device: a.Device, Agent: a.Agent, Line: a.Line, Call: a.Call,
 		Admit: v.Verdict == policy.Admit, Wait: v.Verdict == policy.Wait, Rule: v.Rule, Why: v.Reason,
 	}
 	if a.Consent {

@@ -34,6 +34,14 @@ type Shelf interface {
 	Index(ctx context.Context, owner string, m meeting.ID, ends, expires time.Time) error
 	Owned(ctx context.Context, owner string, from time.Time, limit int) ([]meeting.ID, error)
 	Count(ctx context.Context, kind, key string, limit int, window time.Duration) (bool, error)
+	Values
+}
+
+// Values keeps small values for a time. Get MUST answer nil for none.
+type Values interface {
+	Put(ctx context.Context, kind, key string, data []byte, ttl time.Duration) error
+	Get(ctx context.Context, kind, key string) ([]byte, error)
+	Delete(ctx context.Context, kind, key string) error
 }
 
 // Backend is the conference server. Open MUST be idempotent; Remove of a person

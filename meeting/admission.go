@@ -28,6 +28,12 @@ type Admission struct {
 	Device string `json:"device"` // HMAC of the browser's device cookie
 	// Agent is the kind of browser in words ("Firefox, Android").
 	Agent string `json:"agent,omitempty"`
+	// Line is the telephone or room device; zero for a browser.
+	Line Line `json:"line,omitzero"`
+	// Call names the one live call of a caller; another call replaces it.
+	Call string `json:"call,omitempty"`
+	// Redialled is set once a caller came back into the locked meeting.
+	Redialled bool `json:"redialled,omitempty"`
 	// Elsewhere is set when the same link was used by another browser or
 	// person before.
 	Elsewhere bool      `json:"elsewhere,omitempty"`

@@ -51,6 +51,8 @@ const (
 	WasUnlocked  What = "unlocked"
 	WasEnded     What = "ended"
 	WasCancelled What = "cancelled"
+	// DialSlowed tells the host that somebody guesses dial-in codes.
+	DialSlowed What = "dial_slowed"
 )
 
 // Event is something that is asked of a meeting.

@@ -16,6 +16,9 @@ type Knock struct {
 	Device    string
 	Agent     string
 	Consented time.Time
+	// Line and Call are set for a caller.
+	Line Line
+	Call string
 	// Admit and Wait are the policy's verdict; both false refuses.
 	Admit, Wait bool
 	Rule        string
@@ -57,7 +60,7 @@ func (k Knock) admission(d *Docs, elsewhere, admit bool, now time.Time) (What, s
 	}
 	d.Admission = Admission{
 		ID: k.ID, Invitation: d.Invitation.ID, Person: k.Person, Name: k.Name,
-		Role: k.Role, State: Waiting, Device: k.Device, Agent: k.Agent,
+		Role: k.Role, State: Waiting, Device: k.Device, Agent: k.Agent, Line: k.Line, Call: k.Call,
 		Elsewhere: elsewhere, Knocked: now, Consented: k.Consented, Rule: k.Rule,
 	}
 	// A link that was used before never admits by rule: the host decides (T03).
@@ -138,9 +141,12 @@ func (k Knock) again(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	case Refused:
 		return Turned, a.Rule, "", Refuse(ByHost)
 	case Admitted:
+		if k.Call != "" {
+			return k.redial(d)
+		}
 		return "", "", "", nil // a dropped network comes back unaided (T40)
 	case Waiting:
-		a.Name = k.Name
+		a.Name, a.Line, a.Call = k.Name, k.Line, k.Call
 		return "", "", "", nil
 	case Left:
 		return k.back(d, now)

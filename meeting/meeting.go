@@ -77,6 +77,11 @@ type Meeting struct {
 	// Banned are the persons who were expelled; they cannot come back
 	// through any invitation of this meeting.
 	Banned []Key `json:"banned,omitempty"`
+	// Number says which of the derived dial-in numbers is this meeting's: the
+	// first that no other meeting had.
+	Number int `json:"number,omitempty"`
+	// Missed are the wrong dial-in codes of the last hour.
+	Missed []Miss `json:"missed,omitempty"`
 	// Seats are the hosts' own admissions, made without a link.
 	Seats   []Seat    `json:"seats,omitempty"`
 	Created time.Time `json:"created"`

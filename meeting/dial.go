@@ -1,0 +1,100 @@
+package meeting
+
+import (
+	"slices"
+	"time"
+)
+
+// DialIssuer is the issuer of a person of whom only a personal dial-in code
+// was proved; the subject is the invitation.
+const DialIssuer = "dial:"
+
+// Line is what is known of a caller's device. Only Address and Encrypted are
+// seen by the door itself; the rest is the device's own word.
+type Line struct {
+	Kind string `json:"kind"` // "SIP" or "H.323"
+	// Claims is the name the device gives itself, cleaned.
+	Claims string `json:"claims,omitempty"`
+	Agent  string `json:"agent,omitempty"` // "Cisco Room Kit", cleaned
+	// Address is where it calls from. Kept with the admission, no longer.
+	Address   string `json:"address,omitempty"`
+	Encrypted bool   `json:"encrypted,omitempty"` // signalling and sound
+}
+
+// The budget of dial-in codes. Eight digits, and 20 misses an hour before the
+// phone door slows, leave a guesser 480 tries a day: with 20 invitees P = 1e-4
+// a day, and the host is told in the first hour (T52).
+const (
+	DialMisses     = 20
+	DialWindow     = time.Hour
+	DialSourceMiss = 3
+)
+
+// Miss is one wrong dial-in code. Kept for DialWindow.
+type Miss struct {
+	At   time.Time `json:"at"`
+	From string    `json:"from"` // HMAC of the source
+}
+
+// DialTry is a dial-in code typed for a meeting. Good is whether it is the code
+// of the invitation among the documents. Spare is whether a try is left to
+// whoever has not been guessing, once the meeting's budget is spent: a
+// guesser must not keep another guest out (T12).
+type DialTry struct {
+	Good, Spare bool
+	From        string
+}
+
+func (e DialTry) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	if d.Meeting.ID == "" {
+		return "", "", "", Refuse(NotFound)
+	}
+	missed, own := d.Meeting.misses(e.From, now)
+	if len(missed) >= DialMisses && (own >= DialSourceMiss || !e.Spare) {
+		return "", "", "", Refuse(TooMany) // not looked at
+	}
+	if e.Good && d.Invitation.ID != "" && !d.Invitation.Revoked {
+		return "", "", "", nil
+	}
+	missed = append(missed, Miss{At: now, From: e.From})
+	d.Meeting.Missed = missed[max(0, len(missed)-2*DialMisses):]
+	if len(missed) == DialMisses {
+		return DialSlowed, "built-in", "", Refuse(WrongCode)
+	}
+	// Nobody is named by a wrong code: the invitation that was read stays out
+	// of the trail, and one entry an hour is enough.
+	return "", "", "", Refuse(WrongCode)
+}
+
+// misses returns the wrong codes that still count, and how many a source has.
+func (m *Meeting) misses(from string, now time.Time) (all []Miss, own int) {
+	all = slices.DeleteFunc(slices.Clone(m.Missed), func(x Miss) bool { return now.Sub(x.At) >= DialWindow })
+	for i := range all {
+		if all[i].From == from {
+			own++
+		}
+	}
+	return all, own
+}
+
+// DialSpare reports whether a source may only be looked at slowly: the
+// meeting's budget is spent, but not by this source.
+func (m *Meeting) DialSpare(from string, now time.Time) bool {
+	all, own := m.misses(from, now)
+	return len(all) >= DialMisses && own < DialSourceMiss
+}
+
+// redial is the way back of a caller who was let in before. While the meeting
+// is locked it works once: a code that others overheard is no key to a locked
+// room.
+func (k Knock) redial(d *Docs) (What, string, Key, *Refusal) {
+	a := &d.Admission
+	if d.Meeting.Locked && a.Role != Host {
+		if a.Redialled {
+			return Turned, "built-in", "", Refuse(IsLocked)
+		}
+		a.Redialled = true
+	}
+	a.Call, a.Line = k.Call, k.Line
+	return "", "", "", nil
+}
