@@ -2,6 +2,7 @@ package lobby
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"vestibule/meeting"
@@ -28,7 +29,12 @@ func (l *Lobby) AdmitSure(ctx context.Context, id meeting.ID, host meeting.Key, 
 		if a.State != meeting.Waiting || !a.Person.Verified() || !sure(s, a) {
 			continue
 		}
-		if err := l.Answer(ctx, id, host, a.ID, true, tag(a.ID, attempt)); err != nil {
+		err := l.Answer(ctx, id, host, a.ID, true, tag(a.ID, attempt))
+		var no *meeting.Refusal
+		switch {
+		case errors.As(err, &no):
+			continue // gone or answered meanwhile; the others are let in
+		case err != nil:
 			return n, err
 		}
 		n++

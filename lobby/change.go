@@ -30,6 +30,13 @@ type tx struct {
 	changed bool
 }
 
+// peek reads the header and one admission, to look only.
+func (l *Lobby) peek(ctx context.Context, id meeting.ID, admission string) (meeting.Docs, error) {
+	t := &tx{ctx: ctx, l: l, id: id, read: map[string]store.Doc{}}
+	t.c.Reads = map[string]uint64{}
+	return t.docs("", admission)
+}
+
 // load reads documents that are not read yet, in one round trip.
 func (t *tx) load(names ...string) error {
 	var missing []string

@@ -55,6 +55,7 @@ func (d *Draft) Faults(now time.Time) []*meeting.Refusal {
 	bad(d.Starts.IsZero() || d.Starts.After(now.Add(MaxAhead)), "start")
 	bad(!d.Ends.After(d.Starts) || d.Ends.Sub(d.Starts) > MaxLength || d.Ends.Before(now), "end")
 	bad(d.Lang != "fr" && d.Lang != "en", "lang")
+	bad(d.Settings.Early < 0 || d.Settings.Early > maxEarly || d.Settings.Grace < 0 || d.Settings.Grace > maxGrace, "settings")
 	bad(len(d.Invitees) > MaxInvitees, "invitees")
 	for i, v := range d.Invitees {
 		ok := v.Name != "" && utf8.RuneCountInString(v.Name) <= MaxName

@@ -41,22 +41,25 @@ func (l *Lobby) Redeem(ctx context.Context, ticket string) (pass string, err err
 	if !ok {
 		return "", meeting.Refuse(meeting.TicketSpent)
 	}
-	s, err := l.Snapshot(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	if err := l.c.Backend.Open(ctx, s.Meeting.Room); err != nil {
-		return "", fmt.Errorf("opening the room of meeting %s: %w", id, err)
-	}
 	pass, mac := l.mint("pass", id, admission)
 	spent := l.mac("ticket", []byte(ticket))
+	opened := false
 	out, err := l.change(ctx, id, rand.Text(), func(t *tx) (outcome, error) {
 		d, err := t.admission(admission)
 		if err != nil {
 			return outcome{}, err
 		}
 		_, no, err := t.apply(d, meeting.Redeem{MAC: spent, Pass: mac}, time.Now())
-		return outcome{No: no}, err
+		if no != nil || err != nil || opened {
+			return outcome{No: no}, err
+		}
+		// Only for a good ticket, and before it is spent: a conference server
+		// that is down costs nobody their ticket.
+		if err := l.c.Backend.Open(ctx, d.Meeting.Room); err != nil {
+			return outcome{}, fmt.Errorf("opening the room of meeting %s: %w", id, err)
+		}
+		opened = true
+		return outcome{}, nil
 	})
 	if err := answered(out, err); err != nil {
 		return "", err

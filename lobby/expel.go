@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"vestibule/meeting"
-	"vestibule/store"
 )
 
 // Cut is what became of one channel of somebody who was put out.
@@ -23,35 +22,98 @@ type unconfirmed struct {
 	meeting   meeting.ID
 	admission string
 	by        meeting.Key
+	outlaws   []outlaw
 }
 
-// cutTime bounds how long one channel may take to confirm its end.
-const cutTime = 3 * time.Second
+// outlaw is somebody who was put out here, by admission or, with the meeting,
+// by person. It stands until the store has confirmed and been read again.
+type outlaw struct {
+	meeting meeting.ID
+	who     string
+}
+
+// outlawAge is how long an outlaw is remembered once the store knows.
+const outlawAge = time.Minute
+
+// cutTime bounds how long one channel may take to confirm its end, expelTime
+// how long the store may take.
+const (
+	cutTime   = 3 * time.Second
+	expelTime = 5 * time.Second
+)
 
 // Expel puts somebody out for good: first in the store, so that no node lets
 // them back, then every channel at once. When the store does not answer, the
 // channels are cut here and now all the same, and the store is told as soon as
 // it is back. It answers what was cut and what could not be confirmed.
 func (l *Lobby) Expel(ctx context.Context, id meeting.ID, host meeting.Key, admission, attempt string) ([]Cut, error) {
+	// The host's browser may go away meanwhile: nothing stays half done.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), expelTime)
+	defer cancel()
 	start := time.Now()
 	err := l.on(ctx, id, admission, tag("expel", attempt), meeting.Expel{By: host})
-	switch {
-	case errors.Is(err, store.ErrUnavailable):
+	var no *meeting.Refusal
+	if errors.As(err, &no) && no.Reason != meeting.Busy {
+		return nil, no
+	}
+	if err != nil {
 		if no := l.mayExpelOffline(id, host, admission); no != nil {
 			return nil, no
 		}
-		l.mu.Lock()
-		l.journal = append(l.journal, unconfirmed{id, admission, host})
-		l.mu.Unlock()
-	case err != nil:
-		return nil, err
 	}
-	l.outlaws.Store(admission, time.Now())
-	if err == nil {
+	out := l.outlaw(id, admission, err == nil)
+	if err != nil {
+		l.log.WarnContext(ctx, "expulsion not confirmed", slog.String("meeting", string(id)), slog.String("admission", admission), slog.Any("error", err))
+		l.mu.Lock()
+		l.journal = append(l.journal, unconfirmed{id, admission, host, out})
+		l.mu.Unlock()
+	} else {
 		l.log.InfoContext(ctx, "expelled", slog.String("meeting", string(id)), slog.String("admission", admission))
 	}
 	cuts := []Cut{{What: "link", Took: time.Since(start), Err: err}}
 	return append(cuts, l.cut(ctx, id, admission, meeting.Removed)...), nil
+}
+
+// outlaw shuts this node to an admission and to its person, whose other devices
+// lose their channels too, ahead of what the store will say.
+func (l *Lobby) outlaw(id meeting.ID, admission string, confirmed bool) []outlaw {
+	var at time.Time
+	if confirmed {
+		at = time.Now()
+	}
+	list := []outlaw{{who: admission}}
+	var others []loss
+	if s := l.known(id); s != nil {
+		a, _ := s.Admission(admission)
+		if k := a.Person.Key(); k != "" {
+			list = append(list, outlaw{id, string(k)})
+		}
+		for i := range s.Admissions {
+			o := &s.Admissions[i]
+			if o.ID != a.ID && o.State == meeting.Admitted && o.Person.Key() == a.Person.Key() && a.ID != "" {
+				others = append(others, loss{id, o.ID, meeting.Removed})
+			}
+		}
+	}
+	for _, o := range list {
+		l.outlaws.Store(o, at)
+	}
+	for _, x := range others {
+		if s, ok := l.seatOf(x.admission); ok {
+			s.shut(x.why)
+		}
+	}
+	l.lose(others)
+	return list
+}
+
+// outlawed reports whether an admission or person was put out here.
+func (l *Lobby) outlawed(id meeting.ID, admission string, k meeting.Key) bool {
+	if _, ok := l.outlaws.Load(outlaw{who: admission}); ok {
+		return true
+	}
+	_, ok := l.outlaws.Load(outlaw{id, string(k)})
+	return ok && k != ""
 }
 
 // mayExpelOffline asks the last state this node knew whether host is a host.
@@ -110,7 +172,8 @@ func (r removal) Cut(ctx context.Context, admission string) error {
 	return r.l.c.Backend.Remove(ctx, room, admission)
 }
 
-// settle tells the store of the expulsions it missed.
+// settle tells the store of the expulsions it missed, and forgets the outlaws
+// it has known for long enough.
 func (l *Lobby) settle(ctx context.Context) {
 	l.mu.Lock()
 	open := l.journal
@@ -118,7 +181,8 @@ func (l *Lobby) settle(ctx context.Context) {
 	l.mu.Unlock()
 	for _, u := range open {
 		err := l.on(ctx, u.meeting, u.admission, "", meeting.Expel{By: u.by})
-		if errors.Is(err, store.ErrUnavailable) {
+		var no *meeting.Refusal
+		if err != nil && (!errors.As(err, &no) || no.Reason == meeting.Busy) {
 			l.mu.Lock()
 			l.journal = append(l.journal, u)
 			l.mu.Unlock()
@@ -127,7 +191,16 @@ func (l *Lobby) settle(ctx context.Context) {
 		if err != nil {
 			l.log.ErrorContext(ctx, "expulsion refused later", slog.String("admission", u.admission), slog.Any("error", err))
 		}
+		for _, o := range u.outlaws {
+			l.outlaws.Store(o, time.Now())
+		}
 	}
+	l.outlaws.Range(func(o, at any) bool {
+		if t, ok := at.(time.Time); ok && !t.IsZero() && time.Since(t) > outlawAge {
+			l.outlaws.Delete(o)
+		}
+		return true
+	})
 }
 
 // End closes the meeting for everybody, or calls it off.
@@ -139,7 +212,7 @@ func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel
 	if err != nil {
 		return err
 	}
-	l.sweepOut(ctx, s)
+	l.cutInside(ctx, s)
 	if err := l.c.Backend.Close(ctx, s.Meeting.Room); err != nil {
 		l.log.ErrorContext(ctx, "room not closed", slog.String("meeting", string(id)), slog.Any("error", err))
 	}

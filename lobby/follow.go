@@ -6,14 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"vestibule/meeting"
 )
@@ -46,6 +43,10 @@ type live struct {
 	snap atomic.Pointer[Snapshot]
 	at   atomic.Int64 // unix nanoseconds at which snap was known to be true
 	busy sync.Mutex   // one refresh at a time
+	// pins are callers that are about to add a seat or a listener; guarded by
+	// Lobby.mu. A pinned row is not forgotten under their hands.
+	pins  int
+	dirty atomic.Bool // a refresh is asked for and not begun
 
 	mu    sync.Mutex
 	last  string                    // last event seen; guarded by mu
@@ -54,6 +55,7 @@ type live struct {
 	subs  map[*func(*Snapshot)]bool // guarded by mu
 }
 
+// follow returns the row of a meeting, pinned: call unpin.
 func (l *Lobby) follow(id meeting.ID) *live {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -62,7 +64,14 @@ func (l *Lobby) follow(id meeting.ID) *live {
 		f = &live{id: id, seats: map[string]*Seat{}, subs: map[*func(*Snapshot)]bool{}}
 		l.followed[id] = f
 	}
+	f.pins++
 	return f
+}
+
+func (l *Lobby) unpin(w *live) {
+	l.mu.Lock()
+	w.pins--
+	l.mu.Unlock()
 }
 
 // Snapshot reads a meeting as it is now.
@@ -73,6 +82,7 @@ func (l *Lobby) Snapshot(ctx context.Context, id meeting.ID) (*Snapshot, error) 
 // Follow reads a meeting as it is now, with its recent events.
 func (l *Lobby) Follow(ctx context.Context, id meeting.ID) (*Snapshot, error) {
 	w := l.follow(id)
+	defer l.unpin(w)
 	if err := l.refresh(ctx, w); err != nil {
 		return nil, err
 	}
@@ -143,6 +153,7 @@ func (l *Lobby) load(ctx context.Context, id meeting.ID) (*Snapshot, error) {
 // at a time, until stop is called. f must not block.
 func (l *Lobby) Subscribe(ctx context.Context, id meeting.ID, f func(*Snapshot)) (stop func(), err error) {
 	w := l.follow(id)
+	defer l.unpin(w)
 	w.mu.Lock()
 	w.subs[&f] = true
 	w.mu.Unlock()
@@ -179,10 +190,10 @@ func (l *Lobby) refresh(ctx context.Context, w *live) error {
 	w.snap.Store(snap)
 	w.at.Store(asked.UnixNano())
 	w.mu.Lock()
-	var lost []string
+	var lost []loss
 	for _, s := range w.seats {
 		if l.judge(s, snap, asked) {
-			lost = append(lost, s.Admission)
+			lost = append(lost, loss{w.id, s.Admission, meeting.Stale})
 		}
 	}
 	subs := make([]*func(*Snapshot), 0, len(w.subs))
@@ -190,9 +201,7 @@ func (l *Lobby) refresh(ctx context.Context, w *live) error {
 		subs = append(subs, f)
 	}
 	w.mu.Unlock()
-	for _, a := range lost {
-		l.lost <- loss{w.id, a}
-	}
+	l.lose(lost)
 	for _, f := range subs {
 		(*f)(snap)
 	}
@@ -231,142 +240,14 @@ func (l *Lobby) tail(ctx context.Context, w *live) error {
 	}
 }
 
-// wake asks for a refresh of a meeting if this node follows it.
-func (l *Lobby) wake(id meeting.ID) {
-	l.mu.Lock()
-	_, ok := l.followed[id]
-	l.mu.Unlock()
-	if !ok {
-		return
-	}
-	select {
-	case l.dirty <- id:
-	default: // the sweep will find it within a second
-	}
-}
-
-// Run keeps what this node knows true until ctx ends: it listens for changes,
-// sweeps for lost ones, settles what the store missed and mails invitations.
-func (l *Lobby) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return l.c.Documents.Watch(ctx, l.wake) })
-	for range 4 {
-		g.Go(func() error { return l.work(ctx) })
-	}
-	for range 2 {
-		g.Go(func() error { return l.post(ctx) })
-		g.Go(func() error { return l.cutLost(ctx) })
-	}
-	g.Go(func() error { return l.sweep(ctx) })
-	err := g.Wait()
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
-	}
+// freshen is refresh for many callers at once, who share one answer: with the
+// store away they would otherwise wait for it one after the other.
+func (l *Lobby) freshen(ctx context.Context, w *live) error {
+	_, err, _ := l.flights.Do(string(w.id), func() (any, error) {
+		// Whoever came first may go; the others still want to know.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fresh)
+		defer cancel()
+		return nil, l.refresh(ctx, w)
+	})
 	return err
-}
-
-func (l *Lobby) work(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case id := <-l.dirty:
-			l.mu.Lock()
-			w := l.followed[id]
-			l.mu.Unlock()
-			if w == nil {
-				continue
-			}
-			if err := l.refresh(ctx, w); err != nil && ctx.Err() == nil {
-				l.log.WarnContext(ctx, "meeting not refreshed", slog.String("meeting", string(id)), slog.Any("error", err))
-			}
-		}
-	}
-}
-
-// sweep renews what is known every second, forgets what nobody asks for, and
-// cuts whose time is over.
-func (l *Lobby) sweep(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			l.settle(ctx)
-			l.mu.Lock()
-			all := make([]*live, 0, len(l.followed))
-			for _, w := range l.followed {
-				all = append(all, w)
-			}
-			l.mu.Unlock()
-			for _, w := range all {
-				l.renew(ctx, w, now)
-			}
-		}
-	}
-}
-
-// renew confirms one meeting, cheaply when nothing happened.
-func (l *Lobby) renew(ctx context.Context, w *live, now time.Time) {
-	w.mu.Lock()
-	last := w.last
-	for id, s := range w.seats {
-		if now.Unix()-s.used.Load() > 600 && s.channels.Load() == 0 {
-			delete(w.seats, id)
-			l.passes.Delete(s.finger)
-			l.seats.CompareAndDelete(id, s)
-		}
-	}
-	idle := len(w.seats) == 0 && len(w.subs) == 0
-	w.mu.Unlock()
-	if idle {
-		l.mu.Lock()
-		w.mu.Lock()
-		if len(w.seats) == 0 && len(w.subs) == 0 {
-			delete(l.followed, w.id)
-		}
-		w.mu.Unlock()
-		l.mu.Unlock()
-		return
-	}
-	ev, err := l.c.Documents.Events(ctx, w.id, last, 1)
-	snap := w.snap.Load()
-	switch {
-	case err != nil:
-		return // the store is away: nothing is renewed, nobody live is lost
-	case len(ev) > 0 || snap == nil:
-		l.wake(w.id)
-	case snap.Meeting.Over(now):
-		l.wake(w.id)
-	default:
-		w.at.Store(now.UnixNano())
-	}
-}
-
-// loss is an admission that another node, or time, took the right to be inside.
-type loss struct {
-	meeting   meeting.ID
-	admission string
-}
-
-func (l *Lobby) cutLost(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case x := <-l.lost:
-			l.cut(ctx, x.meeting, x.admission, meeting.Stale)
-		}
-	}
-}
-
-// sweepOut cuts everybody of a meeting that is over.
-func (l *Lobby) sweepOut(ctx context.Context, s *Snapshot) {
-	for i := range s.Admissions {
-		if s.Admissions[i].State == meeting.Admitted {
-			l.cut(ctx, s.Meeting.ID, s.Admissions[i].ID, meeting.Over)
-		}
-	}
 }

@@ -143,6 +143,9 @@ func (t *tx) seat(d meeting.Docs, seats []meeting.Seat, a Arrival) (meeting.Docs
 
 // arrive asks the policy and applies the knock.
 func (t *tx) arrive(d meeting.Docs, a Arrival, fresh string, now time.Time) (outcome, error) {
+	if t.l.outlawed(t.id, d.Admission.ID, a.Person.Key()) {
+		return outcome{No: meeting.Refuse(meeting.Removed)}, nil // the store may not know yet
+	}
 	f := Facts(&d, &a.Person, now)
 	v := t.l.c.Rules.Decide(f)
 	name := CleanText(a.Name, MaxName)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"vestibule/mail"
 	"vestibule/meeting"
 	"vestibule/policy"
@@ -29,7 +31,8 @@ type Documents interface {
 	Watch(ctx context.Context, wake func(meeting.ID)) error
 }
 
-// Shelf finds a host's meetings and counts attempts. Count MUST be atomic.
+// Shelf finds a host's meetings, keeps dial-in numbers and live calls, and
+// counts attempts. Count MUST be atomic.
 type Shelf interface {
 	Index(ctx context.Context, owner string, m meeting.ID, ends, expires time.Time) error
 	Owned(ctx context.Context, owner string, from time.Time, limit int) ([]meeting.ID, error)
@@ -108,11 +111,19 @@ type Lobby struct {
 	passes   sync.Map             // [32]byte fingerprint of a pass -> *Seat
 	journal  []unconfirmed        // guarded by mu: expulsions the store has not confirmed
 	seats    sync.Map             // admission id -> *Seat
-	outlaws  sync.Map             // admission id -> time at which it was put out here
-	dirty    chan meeting.ID
-	lost     chan loss
-	mails    chan letter
+	losses   []loss               // guarded by mu: whose channels are still to be cut
+	outlaws  sync.Map             // outlaw -> time.Time at which the store confirmed, zero before
+	flights  singleflight.Group   // refreshes under way for Live, by meeting
+	dirty    chan *live
+	lost     chan struct{} // losses has something
+	mails    [posts]chan letter
 }
+
+// The bounds of a meeting's opening hours.
+const (
+	maxEarly = 24 * time.Hour
+	maxGrace = 12 * time.Hour
+)
 
 // New returns a lobby, or every fault of the configuration.
 func New(c Config) (*Lobby, error) {
@@ -130,8 +141,8 @@ func New(c Config) (*Lobby, error) {
 	c.Early = or(c.Early, 15*time.Minute)
 	c.Grace = or(c.Grace, time.Hour)
 	c.Keep = or(c.Keep, 24*time.Hour)
-	fault(c.Early < 0 || c.Early > 24*time.Hour, "Early must be between 0 and 24h")
-	fault(c.Grace < 0 || c.Grace > 12*time.Hour, "Grace must be between 0 and 12h")
+	fault(c.Early < 0 || c.Early > maxEarly, "Early must be between 0 and 24h")
+	fault(c.Grace < 0 || c.Grace > maxGrace, "Grace must be between 0 and 12h")
 	fault(c.Keep < time.Hour || c.Keep > 365*24*time.Hour, "Keep must be between 1h and 8760h")
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -141,8 +152,10 @@ func New(c Config) (*Lobby, error) {
 	}
 	l := &Lobby{
 		c: c, log: c.Logger, followed: map[meeting.ID]*live{},
-		dirty: make(chan meeting.ID, 1024), mails: make(chan letter, 1024),
-		lost: make(chan loss, 1024),
+		dirty: make(chan *live, 1024), lost: make(chan struct{}, 1),
+	}
+	for i := range l.mails {
+		l.mails[i] = make(chan letter, 512)
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)

@@ -1,0 +1,212 @@
+package lobby
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vestibule/meeting"
+)
+
+// seatAge is how long a seat without connections is kept after its last
+// request.
+const seatAge = 10 * time.Minute
+
+// wake asks for a refresh of a meeting if this node follows it.
+func (l *Lobby) wake(id meeting.ID) {
+	l.mu.Lock()
+	w := l.followed[id]
+	l.mu.Unlock()
+	if w == nil || !w.dirty.CompareAndSwap(false, true) {
+		return
+	}
+	select {
+	case l.dirty <- w:
+	default: // the sweep will find it within a second
+		w.dirty.Store(false)
+	}
+}
+
+// Run keeps what this node knows true until ctx ends: it listens for changes,
+// sweeps for lost ones, settles what the store missed and mails invitations.
+func (l *Lobby) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return l.c.Documents.Watch(ctx, l.wake) })
+	for range 4 {
+		g.Go(func() error { return l.work(ctx) })
+	}
+	for i := range l.mails {
+		g.Go(func() error { return l.post(ctx, l.mails[i]) })
+	}
+	for range 2 {
+		g.Go(func() error { return l.cutLost(ctx) })
+	}
+	g.Go(func() error { return l.everySecond(ctx, func(time.Time) { l.settle(ctx) }) })
+	g.Go(func() error { return l.everySecond(ctx, func(now time.Time) { l.sweep(ctx, now) }) })
+	err := g.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (l *Lobby) work(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case w := <-l.dirty:
+			w.dirty.Store(false)
+			if err := l.refresh(ctx, w); err != nil && ctx.Err() == nil {
+				l.log.WarnContext(ctx, "meeting not refreshed", slog.String("meeting", string(w.id)), slog.Any("error", err))
+			}
+		}
+	}
+}
+
+func (l *Lobby) everySecond(ctx context.Context, do func(now time.Time)) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			do(now)
+		}
+	}
+}
+
+// sweep renews what is known, forgets what nobody asks for, and cuts whose time
+// is over.
+func (l *Lobby) sweep(ctx context.Context, now time.Time) {
+	l.mu.Lock()
+	all := make([]*live, 0, len(l.followed))
+	for _, w := range l.followed {
+		all = append(all, w)
+	}
+	l.mu.Unlock()
+	// A store that is slow for one must not make all the others stale.
+	var g errgroup.Group
+	g.SetLimit(8)
+	for _, w := range all {
+		g.Go(func() error { l.renew(ctx, w, now); return nil })
+	}
+	_ = g.Wait() // renew tells nothing
+}
+
+// renew confirms one meeting, cheaply when nothing happened.
+func (l *Lobby) renew(ctx context.Context, w *live, now time.Time) {
+	if l.forget(w, now) {
+		return
+	}
+	w.mu.Lock()
+	last := w.last
+	w.mu.Unlock()
+	before := time.Unix(0, w.at.Load())
+	ev, err := l.c.Documents.Events(ctx, w.id, last, 1)
+	snap := w.snap.Load()
+	switch {
+	case err != nil:
+		return // the store is away: nothing is renewed, nobody live is lost
+	case len(ev) > 0 || snap == nil:
+		l.wake(w.id)
+	case snap.Meeting.Over(now) && !snap.Meeting.Over(before):
+		l.wake(w.id)
+	default:
+		w.at.Store(now.UnixNano())
+	}
+}
+
+// forget drops the seats that are not used any more, and the row when nothing
+// of it is.
+func (l *Lobby) forget(w *live, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	idle := func(s *Seat) bool {
+		return now.Unix()-s.used.Load() > int64(seatAge.Seconds()) && s.channels.Load() == 0
+	}
+	for id, s := range w.seats {
+		if !idle(s) {
+			continue
+		}
+		// A request that came just now sees gone, or is seen here.
+		s.gone.Store(true)
+		if !idle(s) {
+			s.gone.Store(false)
+			continue
+		}
+		delete(w.seats, id)
+		l.passes.CompareAndDelete(s.finger, s)
+		l.seats.CompareAndDelete(id, s)
+	}
+	if len(w.seats) > 0 || len(w.subs) > 0 || w.pins > 0 {
+		return false
+	}
+	delete(l.followed, w.id)
+	return true
+}
+
+// loss is an admission that another node, or time, took the right to be inside.
+type loss struct {
+	meeting   meeting.ID
+	admission string
+	why       meeting.Reason
+}
+
+// lose has the channels of some admissions cut, without waiting for it.
+func (l *Lobby) lose(list []loss) {
+	if len(list) == 0 {
+		return
+	}
+	l.mu.Lock()
+	l.losses = append(l.losses, list...)
+	l.mu.Unlock()
+	select {
+	case l.lost <- struct{}{}:
+	default: // somebody was told already
+	}
+}
+
+func (l *Lobby) cutLost(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.lost:
+			l.mu.Lock()
+			list := l.losses
+			l.losses = nil
+			l.mu.Unlock()
+			l.cutAll(ctx, list)
+		}
+	}
+}
+
+// atOnce is how many admissions are cut at the same time.
+const atOnce = 16
+
+func (l *Lobby) cutAll(ctx context.Context, list []loss) {
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for _, x := range list {
+		g.Go(func() error { l.cut(ctx, x.meeting, x.admission, x.why); return nil })
+	}
+	_ = g.Wait() // cut has logged what could not be cut
+}
+
+// cutInside cuts everybody of a meeting that the host has ended.
+func (l *Lobby) cutInside(ctx context.Context, s *Snapshot) {
+	var list []loss
+	for i := range s.Admissions {
+		if s.Admissions[i].State == meeting.Admitted {
+			list = append(list, loss{s.Meeting.ID, s.Admissions[i].ID, meeting.Over})
+		}
+	}
+	l.cutAll(ctx, list)
+}
