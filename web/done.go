@@ -53,12 +53,20 @@ type Refused struct {
 	Back string
 	// Providers are shown where signing in is what is missing.
 	Providers []Way
+	// Away says, beside meeting.Busy, that it is a provider that does not
+	// answer: other ways in are open.
+	Away bool
 }
 
 func (Refused) file() string { return "refused" }
 
 // Key names the reason in the catalogue.
-func (r Refused) Key() string { return r.Reason.String() }
+func (r Refused) Key() string {
+	if r.Away {
+		return "away"
+	}
+	return r.Reason.String()
+}
 
 // SignIn reports whether signing in is what is missing.
 func (r Refused) SignIn() bool {
@@ -66,7 +74,7 @@ func (r Refused) SignIn() bool {
 }
 
 // Passing reports whether the same attempt may succeed in a minute.
-func (r Refused) Passing() bool { return r.Reason == meeting.Busy }
+func (r Refused) Passing() bool { return r.Reason == meeting.Busy && !r.Away }
 
 // Fault is our fault: one neutral sentence and a reference for whoever looks
 // into it.

@@ -135,7 +135,8 @@ func endExamples() []example {
 		}
 		all = append(all, example{"refused-" + r.String(), p})
 	}
-	return all
+	away := web.Refused{Frame: frame("/"), Reason: meeting.Busy, Away: true, Back: "/i/k3y"}
+	return append(all, example{"refused-away", away})
 }
 
 func invitees() []web.Invitee {
