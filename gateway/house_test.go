@@ -228,6 +228,7 @@ func stranger() authtest.Claims {
 type box struct {
 	mu      sync.Mutex
 	codes   []mail.Code
+	cancels []mail.Invite
 	invites []mail.Invite
 	fault   error
 }
@@ -236,6 +237,13 @@ func (b *box) Invitation(_ context.Context, m mail.Invite) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.invites = append(b.invites, m)
+	return b.fault
+}
+
+func (b *box) Cancel(_ context.Context, m mail.Invite) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cancels = append(b.cancels, m)
 	return b.fault
 }
 

@@ -58,12 +58,15 @@ func (d *Draft) Faults(now time.Time) []*meeting.Refusal {
 	bad(d.Settings.Early < 0 || d.Settings.Early > maxEarly || d.Settings.Grace < 0 || d.Settings.Grace > maxGrace, "settings")
 	bad(len(d.Invitees) > MaxInvitees, "invitees")
 	for i, v := range d.Invitees {
-		ok := v.Name != "" && utf8.RuneCountInString(v.Name) <= MaxName
-		ok = ok && (v.Email == "" || goodAddress(v.Email))
-		ok = ok && (v.Role != meeting.Host || v.Email != "" || v.Match.Claim != "")
-		bad(!ok, fmt.Sprintf("invitees.%d", i+1))
+		bad(!v.good(), fmt.Sprintf("invitees.%d", i+1))
 	}
 	return r
+}
+
+func (v *Invitee) good() bool {
+	ok := v.Name != "" && utf8.RuneCountInString(v.Name) <= MaxName
+	ok = ok && (v.Email == "" || goodAddress(v.Email))
+	return ok && (v.Role != meeting.Host || v.Email != "" || v.Match.Claim != "")
 }
 
 // goodAddress accepts a bare mailbox of ordinary form.

@@ -213,6 +213,11 @@ func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel
 		return err
 	}
 	l.cutInside(ctx, s)
+	if cancel && s.Meeting.Phase == meeting.Cancelled {
+		if err := l.tellCancelled(ctx, id); err != nil {
+			return err
+		}
+	}
 	if err := l.c.Backend.Close(ctx, s.Meeting.Room); err != nil {
 		l.log.ErrorContext(ctx, "room not closed", slog.String("meeting", string(id)), slog.Any("error", err))
 	}

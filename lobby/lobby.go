@@ -59,6 +59,7 @@ type Backend interface {
 // server refuses, and name no address in an error.
 type Mailer interface {
 	Invitation(ctx context.Context, m mail.Invite) error
+	Cancel(ctx context.Context, m mail.Invite) error
 	Code(ctx context.Context, m mail.Code) error
 }
 

@@ -47,6 +47,7 @@ type box struct {
 	mu      sync.Mutex
 	invites []mail.Invite
 	codes   []mail.Code
+	cancels []mail.Invite
 	fault   error
 }
 
@@ -54,6 +55,13 @@ func (b *box) Invitation(_ context.Context, m mail.Invite) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.invites = append(b.invites, m)
+	return b.fault
+}
+
+func (b *box) Cancel(_ context.Context, m mail.Invite) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cancels = append(b.cancels, m)
 	return b.fault
 }
 

@@ -102,10 +102,14 @@ func (l *Lobby) send(ctx context.Context, x letter) error {
 		}
 		m := &s.Meeting
 		told := meeting.MailTold{State: meeting.Mailed}
-		if err := l.c.Mailer.Invitation(ctx, mail.Invite{
+		write := l.c.Mailer.Invitation
+		if m.Phase == meeting.Cancelled {
+			write = l.c.Mailer.Cancel
+		}
+		if err := write(ctx, mail.Invite{
 			To: v.Email, Name: v.Name, HostName: m.Owner.Name, Title: m.Title, Starts: m.Starts, Ends: m.Ends,
 			Zone: m.Zone, Lang: or(v.Lang, m.Lang), Link: l.c.Door + "/i/" + l.Link(m.ID, &v), Contact: l.c.Contact,
-			UID: v.ID + "@" + string(m.ID), Sequence: int(v.Generation),
+			UID: v.ID + "@" + string(m.ID), Sequence: m.Sequence - v.Since + int(v.Generation),
 		}); err != nil {
 			told = meeting.MailTold{State: meeting.MailFailed, Fault: faultWord(err)}
 			l.log.WarnContext(ctx, "invitation not mailed", slog.String("meeting", string(m.ID)), slog.String("invitation", v.ID), slog.Any("error", err))

@@ -51,6 +51,7 @@ const (
 	WasUnlocked  What = "unlocked"
 	WasEnded     What = "ended"
 	WasCancelled What = "cancelled"
+	WasAltered   What = "altered"
 	// DialSlowed tells the host that somebody guesses dial-in codes.
 	DialSlowed What = "dial_slowed"
 )

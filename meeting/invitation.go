@@ -21,6 +21,8 @@ type Invitation struct {
 	Generation uint32    `json:"generation"`
 	Revoked    bool      `json:"revoked,omitempty"`
 	Created    time.Time `json:"created"`
+	// Since is the meeting's Sequence when the invitation was made.
+	Since int `json:"since,omitempty"`
 	// Bound is who first used the link. Others who show up with it wait with
 	// a warning (T03).
 	Bound Key `json:"bound,omitempty"`

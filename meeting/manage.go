@@ -38,6 +38,7 @@ func (e End) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	d.Meeting.Changed = now
 	if e.Cancel {
 		d.Meeting.Phase = Cancelled
+		d.Meeting.Sequence++ // of the mail that takes it out of calendars
 		return WasCancelled, "host", e.By, nil
 	}
 	d.Meeting.Phase = Ended

@@ -87,6 +87,11 @@ type Meeting struct {
 	Created time.Time `json:"created"`
 	// Changed is when the phase or lock last changed.
 	Changed time.Time `json:"changed"`
+	// Sequence counts the changes that invitees were told of (RFC 5545
+	// §3.8.7.4).
+	Sequence int `json:"sequence,omitempty"`
+	// Altered is the attempt that altered the meeting last.
+	Altered string `json:"altered,omitempty"`
 	// Expires is when every document of the meeting is forgotten.
 	Expires time.Time `json:"expires"`
 }

@@ -1,0 +1,61 @@
+package lobby
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"vestibule/meeting"
+)
+
+// mostOwned is how many meetings of one host can be leafed through.
+const mostOwned = 1000
+
+// Header reads a meeting without its invitations and admissions.
+func (l *Lobby) Header(ctx context.Context, id meeting.ID) (meeting.Meeting, error) {
+	var m meeting.Meeting
+	docs, err := l.c.Documents.Read(ctx, id, header)
+	if err != nil {
+		return m, fmt.Errorf("reading meeting %s: %w", id, err)
+	}
+	v := docs[header].Value
+	if v == nil {
+		return m, meeting.Refuse(meeting.NotFound)
+	}
+	if json.Unmarshal(v, &m) != nil {
+		return m, fmt.Errorf("decoding document of meeting %s", id)
+	}
+	return m, nil
+}
+
+// Hosted leafs through a host's meetings that end at from or later, soonest
+// end first. The next leaf begins at the last one's end, after its id; more
+// says whether there is one.
+func (l *Lobby) Hosted(ctx context.Context, host meeting.Key, from time.Time, after meeting.ID, limit int) (list []meeting.Meeting, more bool, err error) {
+	ids, err := l.c.Shelf.Owned(ctx, l.shelf(host), from, mostOwned)
+	if err != nil {
+		return nil, false, err
+	}
+	if i := slices.Index(ids, after); i >= 0 {
+		ids = ids[i+1:]
+	}
+	for _, id := range ids {
+		m, err := l.Header(ctx, id)
+		if _, no := err.(*meeting.Refusal); no { //nolint:errorlint // Header does not wrap it
+			continue // forgotten since, or never finished
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if !m.HostedBy(host) {
+			continue
+		}
+		if len(list) == limit {
+			return list, true, nil
+		}
+		list = append(list, m)
+	}
+	return list, false, nil
+}
