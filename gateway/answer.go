@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/hex"
+	"errors"
 	"iter"
 	"net/http"
 	"sync"
@@ -23,9 +25,26 @@ func (s *Server) hostOnly(act hostAction) handler {
 			return err
 		}
 		// The lobby asks again, in the same transaction that acts: this page
-		// may be older than the host's right.
-		return act(w, r, meeting.ID(r.PathValue("meeting")), ses.Person)
+		// may be older than the host's right. A stranger is told the same
+		// whether the meeting exists or not (T10).
+		id := r.PathValue("meeting")
+		if !minted(id) || !minted(r.PostForm.Get("admission")) || !minted(r.PostForm.Get("invitation")) {
+			return meeting.Refuse(meeting.NotFound)
+		}
+		err = act(w, r, meeting.ID(id), ses.Person)
+		var no *meeting.Refusal
+		if errors.As(err, &no) && no.Reason == meeting.NotHost {
+			return meeting.Refuse(meeting.NotFound)
+		}
+		return err
 	}
+}
+
+// minted reports whether an id may be one of ours, or is left out. Nothing else
+// may become part of a key in the store.
+func minted(id string) bool {
+	_, err := hex.DecodeString(id)
+	return err == nil && len(id) <= 32
 }
 
 func consoleAgain(w http.ResponseWriter, r *http.Request, id meeting.ID, err error) error {

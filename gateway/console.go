@@ -26,7 +26,13 @@ func (s *Server) consoleEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	me := ses.Person
 	frame := s.hostFrame(w, r, me)
-	return s.hub.serve(w, r, snap.Meeting.ID, "host:"+string(me.Key()), func(snap *lobby.Snapshot) ([]byte, bool) {
+	still := func() bool {
+		// Signed out here or at the provider, on any node. While the store is
+		// away nobody who reads is lost.
+		now, err := s.session(r.Context(), r)
+		return err != nil || now.Person != nil && now.Person.Key() == me.Key()
+	}
+	return s.hub.serve(w, r, snap.Meeting.ID, telling{who: hostPrefix + string(me.Key()), still: still, say: func(snap *lobby.Snapshot) ([]byte, bool) {
 		if !snap.Meeting.HostedBy(me.Key()) {
 			return nil, true // no host any more
 		}
@@ -36,7 +42,7 @@ func (s *Server) consoleEvents(w http.ResponseWriter, r *http.Request) error {
 			return nil, true
 		}
 		return event("console", b), false
-	})
+	}})
 }
 
 // event frames data of several lines for an event stream (HTML §9.2.6).

@@ -20,7 +20,7 @@ func Check(s *Server, r *http.Request) error {
 
 // Stream is a waiting person's event stream that tells of the lock.
 func Stream(s *Server, w http.ResponseWriter, r *http.Request, id meeting.ID, who string) error {
-	return s.hub.serve(w, r, id, who, func(snap *lobby.Snapshot) ([]byte, bool) {
+	return s.hub.serve(w, r, id, telling{who: who, say: func(snap *lobby.Snapshot) ([]byte, bool) {
 		return []byte("event: state\ndata: {\"locked\":" + strconv.FormatBool(snap.Meeting.Locked) + "}\n\n"), false
-	})
+	}})
 }

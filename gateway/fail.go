@@ -46,14 +46,27 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var no *meeting.Refusal
 	var down *auth.Unavailable
 	switch {
+	case r.Context().Err() != nil:
+		// Who asked has gone; what broke on the way broke because of that.
+		s.log.DebugContext(r.Context(), "asker gone", slog.String("path", route(r)))
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	case errors.As(err, &foreign{}):
 		s.log.InfoContext(r.Context(), "foreign request refused", slog.String("path", route(r)))
 		http.Error(w, "This request did not come from this site.", http.StatusForbidden)
 		return
+	case errors.As(err, &tooLarge{}):
+		s.log.InfoContext(r.Context(), "large request refused", slog.String("path", route(r)))
+		s.refuseAs(w, r, meeting.Refuse(meeting.Invalid), http.StatusRequestEntityTooLarge)
+		return
 	case errors.Is(err, store.ErrUnavailable):
 		s.log.ErrorContext(r.Context(), "store unavailable", slog.String("path", route(r)), slog.Any("error", err))
 		no = meeting.Refuse(meeting.Busy)
-	case errors.As(err, &down), lobby.IsMailFault(err):
+	case errors.As(err, &down) && r.Pattern != backChannelRoute:
+		s.log.WarnContext(r.Context(), "provider unavailable", slog.String("path", route(r)), slog.Any("error", err))
+		s.away(w, r, err)
+		return
+	case down != nil, lobby.IsMailFault(err):
 		s.log.WarnContext(r.Context(), "service unavailable", slog.String("path", route(r)), slog.Any("error", err))
 		no = meeting.Refuse(meeting.Busy)
 	case errors.As(err, &no):
@@ -72,19 +85,54 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.write(w, r, http.StatusInternalServerError, web.Fault{Frame: s.frame(w, r), Reference: ref})
 }
 
+// from is a fault on somebody's way, with the page they came from.
+type from struct {
+	error
+	page string
+}
+
+func (f from) Unwrap() error { return f.error }
+
+// away tells that a provider does not answer, and leads back to the page with
+// the other ways in.
+func (s *Server) away(w http.ResponseWriter, r *http.Request, err error) {
+	back := from{page: "/"}
+	if link := r.PathValue("link"); link != "" {
+		back.page = "/i/" + link
+	}
+	errors.As(err, &back)
+	w.Header().Set("Retry-After", "60")
+	s.write(w, r, http.StatusServiceUnavailable, web.Refused{
+		Frame: s.frame(w, r), Reason: meeting.Busy, Away: true, Back: back.page,
+	})
+}
+
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *meeting.Refusal) {
 	if no.Reason == meeting.Busy {
 		w.Header().Set("Retry-After", "5")
 	}
-	if s.inRoom(r) {
+	s.refuseAs(w, r, no, status(no.Reason))
+}
+
+// refuseAs is refuse with a status of the caller's.
+func (s *Server) refuseAs(w http.ResponseWriter, r *http.Request, no *meeting.Refusal, code int) {
+	switch {
+	case s.inRoom(r):
 		s.refuseInRoom(w, r, no)
+		return
+	case r.Pattern == backChannelRoute:
+		// RFC 6749 §5.2 lends its words (Back-Channel Logout §2.8).
+		if code != http.StatusServiceUnavailable {
+			code = http.StatusBadRequest
+		}
+		answerJSON(w, code, map[string]string{"error": "invalid_request"})
 		return
 	}
 	p := web.Refused{Frame: s.frame(w, r), Reason: no.Reason}
 	if p.SignIn() {
 		p.Providers = s.ways()
 	}
-	s.write(w, r, status(no.Reason), p)
+	s.write(w, r, code, p)
 }
 
 func (s *Server) write(w http.ResponseWriter, r *http.Request, code int, p web.Page) {

@@ -75,6 +75,7 @@ type Server struct {
 	proxy    http.Handler
 	doors    http.Handler
 	rooms    http.Handler
+	formTime time.Duration
 }
 
 // New returns the door, or every fault of the configuration.
@@ -105,7 +106,7 @@ func New(c Config) (*Server, error) {
 	if c.SessionLife == 0 {
 		c.SessionLife = 12 * time.Hour
 	}
-	s := &Server{c: c, log: c.Logger, door: door, room: room, registry: newRegistry()}
+	s := &Server{c: c, log: c.Logger, door: door, room: room, registry: newRegistry(), formTime: formTime}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -131,6 +132,7 @@ func origin(s string) (*url.URL, error) {
 // ServeHTTP answers for the two origins and nobody else (421, RFC 9110
 // §15.5.20): a foreign Host is DNS rebinding or a wrong certificate (T31).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.unhurried(w, r)
 	switch {
 	case strings.EqualFold(r.Host, s.door.Host):
 		secure(w.Header(), s.doorPolicy())
@@ -139,6 +141,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header(), s.roomPolicy())
 		s.rooms.ServeHTTP(w, r)
 	default:
+		secure(w.Header(), s.doorPolicy())
 		http.Error(w, "This address is not served here.", http.StatusMisdirectedRequest)
 	}
 }
@@ -194,6 +197,7 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("POST /signin", s.change(s.signIn))
 	m.Handle("POST /signout", s.change(s.signOut))
 	m.Handle("GET /oidc/callback/{provider}", s.do(s.callback))
+	m.Handle(backChannelRoute, s.do(s.backChannel))
 
 	m.Handle("GET /i/{link}", s.do(s.invitation))
 	m.Handle("POST /i/{link}/signin", s.change(s.guestSignIn))

@@ -158,7 +158,11 @@ func (s *Server) hosted(r *http.Request) (*session, *lobby.Snapshot, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	snap, err := s.c.Lobby.Follow(r.Context(), meeting.ID(r.PathValue("meeting")))
+	id := r.PathValue("meeting")
+	if !minted(id) {
+		return nil, nil, meeting.Refuse(meeting.NotFound)
+	}
+	snap, err := s.c.Lobby.Follow(r.Context(), meeting.ID(id))
 	var no *meeting.Refusal
 	if err != nil && !errors.As(err, &no) {
 		return nil, nil, err

@@ -2,15 +2,21 @@ package gateway
 
 import (
 	"crypto/hmac"
+	"errors"
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"vestibule/meeting"
 )
 
-// maxForm bounds a form (T60).
-const maxForm = 64 << 10
+// maxForm and formTime bound a form (T58, T60): five hundred invitees over a
+// poor line fit.
+const (
+	maxForm  = 64 << 10
+	formTime = 15 * time.Second
+)
 
 // csrf answers the token that the browser's forms must carry: bound to its
 // device cookie, so that nothing is stored and another site cannot know it.
@@ -22,7 +28,6 @@ func (s *Server) csrf(w http.ResponseWriter, r *http.Request) string {
 // Origin, Fetch metadata and form token must all agree (T18). No Origin and
 // "null" are refused too: every browser sends one with a POST.
 func (s *Server) own(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if r.Method != http.MethodPost || r.Header.Get("Origin") != s.c.Door {
 		return foreign{}
 	}
@@ -32,8 +37,8 @@ func (s *Server) own(w http.ResponseWriter, r *http.Request) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
 		return foreign{}
 	}
-	if err := r.ParseForm(); err != nil {
-		return meeting.Refuse(meeting.Invalid)
+	if err := s.parse(w, r); err != nil {
+		return err
 	}
 	if _, err := r.Cookie(deviceCookie); err != nil {
 		return foreign{}
@@ -44,6 +49,36 @@ func (s *Server) own(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// unhurried gives a request's body its time. A body that comes by drops would
+// hold its connection for ever otherwise, also where nobody wants to read it:
+// net/http reads on after the handler (T58).
+func (s *Server) unhurried(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.formTime)) // a test's writer has none
+	}
+}
+
+// parse reads a form of a size that a form has (T60).
+func (s *Server) parse(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	err := r.ParseForm()
+	// From here on the connection is read only to notice its end.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return tooLarge{}
+	case err != nil:
+		return meeting.Refuse(meeting.Invalid)
+	}
+	return nil
+}
+
+// tooLarge is a form that no page of the door sends.
+type tooLarge struct{}
+
+func (tooLarge) Error() string { return "request too large" }
+
 // foreign is a change asked for by somebody else's page.
 type foreign struct{}
 
@@ -51,12 +86,13 @@ func (foreign) Error() string { return "request from another site" }
 
 // attempt answers the idempotency id of a form: bound to this browser, so that
 // one cannot collect another's answer, and to what the form is about, because
-// all forms of one console carry the same.
+// all forms of one console carry the same, and so does the page to which one
+// goes back after a wrong code.
 func (s *Server) attempt(w http.ResponseWriter, r *http.Request) string {
 	a := r.PostForm.Get("attempt")
 	if a == "" || len(a) > 64 {
 		return ""
 	}
-	about := []string{s.device(w, r), a, r.URL.Path, r.PostForm.Get("admission"), r.PostForm.Get("invitation"), r.PostForm.Get("answer")}
+	about := []string{s.device(w, r), a, r.URL.Path, r.PostForm.Get("admission"), r.PostForm.Get("invitation"), r.PostForm.Get("answer"), r.PostForm.Get("code")}
 	return s.mac("attempt", strings.Join(about, "\n"))[:32]
 }

@@ -39,7 +39,10 @@ func (s *Server) forward(w http.ResponseWriter, r seated) error {
 	if kind == conference.Refuse {
 		return meeting.Refuse(meeting.NotFound)
 	}
+	// Who is inside may take longer over a body than a form takes.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	c := &carried{grants: grants(r.seat.Admission, &r.info), kind: kind, relay: s.relayOf(r.seat.Admission)}
+	w = final{w, s.roomPolicy()}
 	if kind != conference.Signal {
 		s.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), carriedKey{}, c)))
 		return nil
@@ -134,7 +137,7 @@ func (s *Server) newProxy() http.Handler {
 		ErrorLog:      slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(up)
-			strip(p.Out.Header)
+			strip(p.Out)
 			p.SetXForwarded()
 			c := carriedOf(p.In.Context())
 			if c.fault = s.c.Backend.Prepare(p.Out, c.grants); c.fault != nil {
@@ -168,28 +171,50 @@ func carriedOf(ctx context.Context) *carried {
 	return c
 }
 
-// strip takes away what only the door may say about a client, in every spelling
-// a server may read as the same name (T26), and the door's own cookies.
-func strip(h http.Header) {
-	for name := range h {
-		n := strings.ReplaceAll(strings.ToLower(name), "_", "-")
-		if n == "forwarded" || n == "cookie" || strings.HasPrefix(n, "x-forwarded") || strings.HasPrefix(n, "x-remote") ||
-			strings.HasPrefix(n, "x-real") || strings.HasPrefix(n, "x-original") || strings.HasPrefix(n, "x-client") ||
-			n == "cf-connecting-ip" || n == "true-client-ip" || n == "x-auth-request-user" || n == "remote-user" {
-			delete(h, name)
+// carriedHeaders are what a browser may say to the conference server; its
+// backend adds the rest. A list of what must not pass would never be complete:
+// servers and frameworks read a client's address and name out of dozens of
+// headers, and take X_Real_Ip for X-Real-Ip (T26). Not among them are the
+// door's cookies and Referer.
+func carriedHeaders() []string {
+	return []string{
+		"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Content-Encoding", "Content-Language",
+		"Content-Length", "Content-Type", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
+		"If-Unmodified-Since", "Pragma", "Range", "User-Agent", "X-Requested-With",
+		"Connection", "Upgrade", // as httputil.ReverseProxy has left them: for a web socket, nothing else
+		"Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Protocol", "Sec-Websocket-Version",
+	}
+}
+
+// strip takes away everything else that the browser said.
+func strip(out *http.Request) {
+	kept := http.Header{}
+	for _, name := range carriedHeaders() {
+		if v, ok := out.Header[name]; ok {
+			kept[name] = v
 		}
 	}
+	out.Header, out.Trailer = kept, nil
+}
+
+// withheld are headers of the conference server that a browser must not see:
+// cookies for the room's origin, what opens it to others (the backend allows
+// every origin), and what sends browsers elsewhere.
+func withheld(name string) bool {
+	switch name {
+	case "Set-Cookie", "Server", "X-Powered-By", "Via", "Alt-Svc", "Refresh", "Clear-Site-Data", "Nel", "Report-To",
+		"Reporting-Endpoints", "Service-Worker-Allowed", "Sourcemap", "X-Sourcemap":
+		return true
+	}
+	return strings.HasPrefix(name, "Access-Control-")
 }
 
 // modify looks at every answer of the conference server before the browser does.
 func (s *Server) modify(res *http.Response) error {
 	c := carriedOf(res.Request.Context())
-	res.Header.Del("Set-Cookie")
-	res.Header.Del("Server")
-	// The backend allows every origin; the door's own table stands.
 	for name := range res.Header {
-		if strings.HasPrefix(name, "Access-Control-") {
-			res.Header.Del(name)
+		if withheld(name) {
+			delete(res.Header, name)
 		}
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
@@ -203,6 +228,27 @@ func (s *Server) modify(res *http.Response) error {
 	res.Body = c.wrap.set(s.c.Backend.Wrap(body, c.grants, c.relay, res))
 	return nil
 }
+
+// final is the answer that a browser gets: the door's own table of headers
+// stands, whatever the conference server says of the same. Answers before the
+// last (103) are left out; the proxy would pass their headers unseen and take
+// ours away with them.
+type final struct {
+	http.ResponseWriter
+	table []header
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (f final) WriteHeader(code int) {
+	if code < http.StatusOK && code != http.StatusSwitchingProtocols {
+		return
+	}
+	secure(f.Header(), f.table)
+	f.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (f final) Unwrap() http.ResponseWriter { return f.ResponseWriter }
 
 // once is the connection behind a web socket, closed once by whoever is first.
 type once struct {

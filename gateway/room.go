@@ -86,12 +86,11 @@ func (s *Server) refuseInRoom(w http.ResponseWriter, r *http.Request, no *meetin
 // redeem turns a ticket into the room cookie. It is the one request that comes
 // from the door's origin to the room's.
 func (s *Server) redeem(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if r.Header.Get("Origin") != s.c.Door {
 		return foreign{}
 	}
-	if err := r.ParseForm(); err != nil {
-		return meeting.Refuse(meeting.Invalid)
+	if err := s.parse(w, r); err != nil {
+		return err
 	}
 	pass, err := s.c.Lobby.Redeem(r.Context(), r.PostForm.Get("ticket"))
 	if err != nil {
@@ -160,7 +159,7 @@ func (s *Server) roomEvents(w http.ResponseWriter, r seated) error {
 	}
 	defer done()
 	after := s.c.Door + "/a/" + r.seat.Admission
-	return s.hub.serve(w, r.Request, r.seat.Meeting, "room:"+r.seat.Admission, func(*lobby.Snapshot) ([]byte, bool) {
+	return s.hub.serve(w, r.Request, r.seat.Meeting, telling{who: "room:" + r.seat.Admission, say: func(*lobby.Snapshot) ([]byte, bool) {
 		info, err := r.seat.May()
 		v := map[string]any{
 			"state": "admitted", "locked": info.Locked, "name": info.Name, "title": info.Title,
@@ -175,7 +174,7 @@ func (s *Server) roomEvents(w http.ResponseWriter, r seated) error {
 			return nil, true
 		}
 		return append(append([]byte("event: state\ndata: "), b...), "\n\n"...), no != nil
-	})
+	}})
 }
 
 // stateOf is the word by which the room page knows why it has to go.

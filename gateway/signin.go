@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"vestibule/auth"
@@ -26,8 +27,14 @@ type pending struct {
 }
 
 func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Query().Has("state") {
+		return s.signedOut(w, r)
+	}
 	ses, err := s.session(r.Context(), r)
-	if err == nil && ses.Person != nil {
+	if err != nil {
+		return err
+	}
+	if ses.Person != nil {
 		http.Redirect(w, r, "/meetings", http.StatusSeeOther)
 		return nil
 	}
@@ -50,6 +57,9 @@ func (s *Server) startSignIn(w http.ResponseWriter, r *http.Request, link string
 		return meeting.Refuse(meeting.NotFound)
 	}
 	provider := r.PostForm.Get("provider")
+	if !slices.ContainsFunc(s.c.OIDC.Providers(), func(c auth.Choice) bool { return c.ID == provider }) {
+		return meeting.Refuse(meeting.Invalid)
+	}
 	to, tx, err := s.c.OIDC.Start(r.Context(), provider)
 	if err != nil {
 		return err
@@ -91,6 +101,9 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) error {
 		return meeting.Refuse(meeting.Stale)
 	}
 	person, login, err := s.c.OIDC.Finish(r.Context(), p.Provider, r.URL.Query(), p.Tx)
+	if err != nil && p.Link != "" {
+		return from{err, "/i/" + p.Link}
+	}
 	if err != nil {
 		return err
 	}
@@ -101,7 +114,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) error {
 	if ses.Person != nil && ses.Person.Key() != person.Key() {
 		*ses = session{key: ses.key} // another person sat down at this browser
 	}
-	ses.Person, ses.Login = &person, &login
+	ses.Person, ses.Login, ses.Began = &person, &login, time.Now()
 	to := "/meetings"
 	if p.Link != "" {
 		v, err := s.c.Lobby.Look(r.Context(), p.Link)
@@ -124,26 +137,4 @@ func (s *Server) proved(ses *session, invitation string, p meeting.Person) {
 		ses.Proofs = map[string]meeting.Person{}
 	}
 	ses.Proofs[invitation] = p
-}
-
-// signOut ends the session here and, where the provider offers it, there.
-func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
-	ses, err := s.session(r.Context(), r)
-	if err != nil {
-		return err
-	}
-	if ses.key != "" {
-		if err := s.c.Shelf.Delete(r.Context(), "session", ses.key); err != nil {
-			return err
-		}
-	}
-	setCookie(w, sessionCookie, "", -1)
-	to := "/"
-	if ses.Login != nil && s.c.OIDC != nil {
-		if u, _, err := s.c.OIDC.LogoutURL(r.Context(), *ses.Login, s.c.Door+"/"); err == nil && u != "" {
-			to = u
-		}
-	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,16 +39,23 @@ type hub struct {
 
 // row is all readers of one meeting.
 type row struct {
+	open  chan struct{} // closed when stop and fault are there
+	stop  func()
+	fault error
+	users int // guarded by the hub's mu: readers, and those who are joining
+
 	mu      sync.Mutex
 	snap    *lobby.Snapshot      // guarded by mu
 	readers map[*reader]struct{} // guarded by mu
 	counts  map[string]int       // guarded by mu
-	stop    func()
 }
 
 // reader is one open stream. kick holds at most one wake: a slow reader skips
 // states instead of holding anybody up.
-type reader struct{ kick chan struct{} }
+type reader struct {
+	who  string
+	kick chan struct{}
+}
 
 func newHub(l *lobby.Lobby, log *slog.Logger) *hub {
 	return &hub{lobby: l, log: log, done: make(chan struct{}), rows: map[meeting.ID]*row{}}
@@ -73,63 +81,138 @@ func (w *row) wake(snap *lobby.Snapshot) {
 		w.snap = snap
 	}
 	for r := range w.readers {
-		select {
-		case r.kick <- struct{}{}:
-		default:
+		r.wake()
+	}
+}
+
+func (r *reader) wake() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// hostPrefix begins the name of a reader who is a host.
+const hostPrefix = "host:"
+
+// pokeHosts tells every host's reader to ask whether its host is still signed
+// in.
+func (h *hub) pokeHosts() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, w := range h.rows {
+		w.mu.Lock()
+		for r := range w.readers {
+			if strings.HasPrefix(r.who, hostPrefix) {
+				r.wake()
+			}
 		}
+		w.mu.Unlock()
 	}
 }
 
 // join adds a reader to a meeting's row, making the row where it is the first.
+// It asks the store with no lock held: a slow answer about one meeting must not
+// hold up the others.
 func (h *hub) join(ctx context.Context, id meeting.ID, who string) (*row, *reader, error) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	w := h.rows[id]
-	if w == nil {
-		w = &row{readers: map[*reader]struct{}{}, counts: map[string]int{}}
-		stop, err := h.lobby.Subscribe(context.WithoutCancel(ctx), id, w.wake)
-		if err != nil {
-			return nil, nil, err
-		}
-		w.stop = stop
+	first := w == nil
+	if first {
+		w = &row{open: make(chan struct{}), readers: map[*reader]struct{}{}, counts: map[string]int{}}
 		h.rows[id] = w
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.readers) >= perMeeting || w.counts[who] >= perReader {
+	w.users++
+	h.mu.Unlock()
+	if first {
+		// Others may be waiting for this one's answer: it outlives its asker.
+		w.stop, w.fault = h.lobby.Subscribe(context.WithoutCancel(ctx), id, w.wake)
+		close(w.open)
+	}
+	select {
+	case <-w.open:
+	case <-ctx.Done():
+		h.leave(id, w)
+		return nil, nil, meeting.Refuse(meeting.Busy) // to nobody
+	}
+	if w.fault != nil {
+		h.leave(id, w)
+		return nil, nil, w.fault
+	}
+	r, ok := w.add(who)
+	if !ok {
+		h.leave(id, w)
 		return nil, nil, meeting.Refuse(meeting.TooMany)
 	}
-	r := &reader{kick: make(chan struct{}, 1)}
-	w.readers[r] = struct{}{}
-	w.counts[who]++
-	r.kick <- struct{}{}
 	return w, r, nil
 }
 
+func (w *row) add(who string) (*reader, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.readers) >= perMeeting || w.counts[who] >= perReader {
+		return nil, false
+	}
+	r := &reader{who: who, kick: make(chan struct{}, 1)}
+	w.readers[r] = struct{}{}
+	w.counts[who]++
+	r.kick <- struct{}{}
+	return r, true
+}
+
 func (h *hub) part(id meeting.ID, w *row, r *reader, who string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	w.mu.Lock()
 	delete(w.readers, r)
 	if w.counts[who]--; w.counts[who] <= 0 {
 		delete(w.counts, who)
 	}
-	empty := len(w.readers) == 0
 	w.mu.Unlock()
-	if empty && h.rows[id] == w {
+	h.leave(id, w)
+}
+
+// leave ends a row that nobody uses any more. A row that could not be opened
+// makes room at once, so that the next one asks again.
+func (h *hub) leave(id meeting.ID, w *row) {
+	h.mu.Lock()
+	w.users--
+	last := w.users == 0
+	opened := false
+	select {
+	case <-w.open:
+		opened = true
+	default: // its first reader is still asking
+	}
+	if (last || opened && w.fault != nil) && h.rows[id] == w {
 		delete(h.rows, id)
+	}
+	h.mu.Unlock()
+	if last && opened && w.stop != nil {
 		w.stop()
 	}
 }
 
-// serve streams what say makes of each state until the reader goes, the door
-// closes, or say answers that these were its last words.
-func (h *hub) serve(w http.ResponseWriter, r *http.Request, id meeting.ID, who string, say func(*lobby.Snapshot) (words []byte, last bool)) error {
-	row, me, err := h.join(r.Context(), id, who)
+// telling is what one reader is told.
+type telling struct {
+	// who names the reader, whose streams are counted together.
+	who string
+	// still reports whether the reader may go on reading; nil: as long as say
+	// goes on.
+	still func() bool
+	// say makes words of each state, and answers whether they are the last.
+	say func(*lobby.Snapshot) (words []byte, last bool)
+}
+
+// serve streams what a reader is told until they go, the door closes or there
+// is no more to tell.
+func (h *hub) serve(w http.ResponseWriter, r *http.Request, id meeting.ID, t telling) error {
+	if r.Method != http.MethodGet {
+		return meeting.Refuse(meeting.Invalid) // HEAD would hold a stream open for nobody
+	}
+	row, me, err := h.join(r.Context(), id, t.who)
 	if err != nil {
 		return err
 	}
-	defer h.part(id, row, me, who)
+	defer h.part(id, row, me, t.who)
 	out := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
@@ -155,7 +238,7 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request, id meeting.ID, who s
 		case <-h.done:
 			return nil
 		case <-beat.C:
-			if !write([]byte(": still here\n\n")) {
+			if t.still != nil && !t.still() || !write([]byte(": still here\n\n")) {
 				return nil
 			}
 		case <-me.kick:
@@ -165,7 +248,10 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request, id meeting.ID, who s
 			if snap == nil {
 				continue
 			}
-			b, last := say(snap)
+			if t.still != nil && !t.still() {
+				return nil
+			}
+			b, last := t.say(snap)
 			if !bytes.Equal(b, before) && !write(b) || last {
 				return nil
 			}

@@ -137,13 +137,15 @@ func (s *Server) waitingEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.hub.serve(w, r, id, "guest:"+admission, func(snap *lobby.Snapshot) ([]byte, bool) {
+	return s.hub.serve(w, r, id, telling{who: "guest:" + admission, say: func(snap *lobby.Snapshot) ([]byte, bool) {
 		a, ok := snap.Admission(admission)
 		if !ok {
 			return standing{State: "gone"}.event(), true
 		}
-		return s.standing(snap, &a, time.Now()).event(), false
-	})
+		st := s.standing(snap, &a, time.Now())
+		// Who may neither wait nor go in is told so, and nothing after it.
+		return st.event(), st.State != "waiting" && st.State != "admitted"
+	}})
 }
 
 func (s *Server) leave(w http.ResponseWriter, r *http.Request) error {
