@@ -189,3 +189,51 @@ func TestHostedLeafsThroughAll(t *testing.T) {
 		t.Errorf("%d meetings missed in %d leaves, want 0 in 3", len(want), leaves)
 	}
 }
+
+// One mailbox is not filled by many meetings either, and the host sees it.
+func TestT11ManyMeetingsOneMailbox(t *testing.T) {
+	s := open(t)
+	ends := time.Now().Add(time.Hour)
+	for range 40 {
+		_, err := s.Create(t.Context(), s.host, lobby.Draft{
+			Title: "x", Starts: ends.Add(-time.Hour), Ends: ends, Zone: "UTC", Lang: "en",
+			Invitees: []lobby.Invitee{{Name: "V", Email: "victim@exemple.fr"}},
+		}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, func() bool {
+		failed := 0
+		list, _, err := s.Hosted(t.Context(), s.host.Key(), time.Time{}, "", 100)
+		for _, m := range list {
+			snap, serr := s.Snapshot(t.Context(), m.ID)
+			err = errors.Join(err, serr)
+			for _, v := range snap.Invitations {
+				if v.Mail.State == meeting.MailFailed && v.Mail.Fault == "too_many" {
+					failed++
+				}
+			}
+		}
+		return err == nil && failed == 10
+	})
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	if n := len(s.box.invites); n != 30 {
+		t.Errorf("%d mails, want 30", n)
+	}
+}
+
+// until waits for something that other goroutines bring about.
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
+	defer stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			t.Fatal("it does not come about")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}

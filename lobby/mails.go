@@ -2,6 +2,7 @@ package lobby
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -100,25 +101,43 @@ func (l *Lobby) send(ctx context.Context, x letter) error {
 		if v.Mail.State != meeting.Mailing || v.Email == "" || x.invitation != "" && x.invitation != id {
 			continue
 		}
-		m := &s.Meeting
 		told := meeting.MailTold{State: meeting.Mailed}
-		write := l.c.Mailer.Invitation
-		if m.Phase == meeting.Cancelled {
-			write = l.c.Mailer.Cancel
-		}
-		if err := write(ctx, mail.Invite{
-			To: v.Email, Name: v.Name, HostName: m.Owner.Name, Title: m.Title, Starts: m.Starts, Ends: m.Ends,
-			Zone: m.Zone, Lang: or(v.Lang, m.Lang), Link: l.c.Door + "/i/" + l.Link(m.ID, &v), Contact: l.c.Contact,
-			UID: v.ID + "@" + string(m.ID), Sequence: m.Sequence - v.Since + int(v.Generation),
-		}); err != nil {
+		if err := l.write(ctx, &s.Meeting, &v); err != nil {
 			told = meeting.MailTold{State: meeting.MailFailed, Fault: faultWord(err)}
-			l.log.WarnContext(ctx, "invitation not mailed", slog.String("meeting", string(m.ID)), slog.String("invitation", v.ID), slog.Any("error", err))
+			l.log.WarnContext(ctx, "invitation not mailed", slog.String("meeting", string(x.meeting)), slog.String("invitation", v.ID), slog.Any("error", err))
 		}
-		if err := l.told(ctx, m.ID, v.ID, told); err != nil {
+		if err := l.told(ctx, x.meeting, v.ID, told); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lettersPerMailbox is how many invitation mails one mailbox is sent in an hour
+// over all meetings (T11).
+const lettersPerMailbox = 30
+
+var errLetters = errors.New("too many mails to one mailbox")
+
+// write mails one invitation as it now stands, or that the meeting is off.
+func (l *Lobby) write(ctx context.Context, m *meeting.Meeting, v *meeting.Invitation) error {
+	box := hex.EncodeToString(l.mac("mailbox", []byte(meeting.FoldAddress(v.Email))))
+	ok, err := l.c.Shelf.Count(ctx, "letters", box, lettersPerMailbox, time.Hour)
+	if err != nil {
+		return fmt.Errorf("counting mails: %w", err)
+	}
+	if !ok {
+		return errLetters
+	}
+	write := l.c.Mailer.Invitation
+	if m.Phase == meeting.Cancelled {
+		write = l.c.Mailer.Cancel
+	}
+	return write(ctx, mail.Invite{
+		To: v.Email, Name: v.Name, HostName: m.Owner.Name, Title: m.Title, Starts: m.Starts, Ends: m.Ends,
+		Zone: m.Zone, Lang: or(v.Lang, m.Lang), Link: l.c.Door + "/i/" + l.Link(m.ID, v), Contact: l.c.Contact,
+		UID: v.ID + "@" + string(m.ID), Sequence: m.Sequence - v.Since + int(v.Generation),
+	})
 }
 
 func (l *Lobby) told(ctx context.Context, id meeting.ID, invitation string, e meeting.MailTold) error {
@@ -136,10 +155,14 @@ func (l *Lobby) told(ctx context.Context, id meeting.ID, invitation string, e me
 // faultWord names what went wrong with a mail, without an address.
 func faultWord(err error) string {
 	var f *mail.Fault
-	if errors.As(err, &f) {
+	switch {
+	case errors.As(err, &f):
 		return f.Kind.String()
+	case errors.Is(err, errLetters):
+		return "too_many"
+	default:
+		return "failed"
 	}
-	return "failed"
 }
 
 // Owned lists a host's meetings that end after from, soonest first.
