@@ -32,9 +32,10 @@ type keys struct {
 	address string
 	set     []jose.JSONWebKey
 	fetched time.Time
-	// Two budgets, so that forged logout tokens, which anybody can send, do
-	// not use up the fetch of a person who signs in while keys rotate.
-	login, logout budget
+	// Budgets of their own, so that forged logout and access tokens, which
+	// anybody can send, do not use up the fetch of a person who signs in while
+	// keys rotate.
+	login, logout, machine budget
 }
 
 func newKeys(p *provider) *keys {
@@ -43,6 +44,7 @@ func newKeys(p *provider) *keys {
 		turn:     make(chan struct{}, 1),
 		login:    budget{most: 2},
 		logout:   budget{most: 1},
+		machine:  budget{most: 1},
 	}
 }
 
@@ -65,6 +67,7 @@ type view struct {
 
 func (k *keys) forLogin() *view  { return &view{keys: k, budget: &k.login} }
 func (k *keys) forLogout() *view { return &view{keys: k, budget: &k.logout} }
+func (k *keys) forAccess() *view { return &view{keys: k, budget: &k.machine} }
 
 // VerifySignature implements oidc.KeySet.
 func (v *view) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
