@@ -56,8 +56,8 @@ func appendHex(b []byte, s string, n int) []byte {
 
 // read takes a link apart. A forged one is refused without asking the store.
 func (l *Lobby) read(link string) (m meeting.ID, invitation string, generation uint16, no *meeting.Refusal) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(link)
-	if err != nil || len(b) != linkLen {
+	b, ok := unpack(link, linkLen)
+	if !ok {
 		return "", "", 0, meeting.Refuse(meeting.NotFound)
 	}
 	body, sum := b[:linkLen-16], b[linkLen-16:]
@@ -67,6 +67,16 @@ func (l *Lobby) read(link string) (m meeting.ID, invitation string, generation u
 	m = meeting.ID(hex.EncodeToString(body[:meetingLen]))
 	invitation = hex.EncodeToString(body[meetingLen : meetingLen+invitationLen])
 	return m, invitation, binary.BigEndian.Uint16(body[meetingLen+invitationLen:]), nil
+}
+
+// unpack decodes n bytes of unpadded base64url, in the one spelling they have:
+// the decoder alone would skip line ends.
+func unpack(s string, n int) ([]byte, bool) {
+	if len(s) != base64.RawURLEncoding.EncodedLen(n) {
+		return nil, false
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return b, err == nil && len(b) == n
 }
 
 // Names of the documents of a meeting.

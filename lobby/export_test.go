@@ -1,0 +1,21 @@
+package lobby
+
+import (
+	"context"
+	"time"
+
+	"vestibule/meeting"
+)
+
+// Followed answers how many meetings this node keeps an eye on.
+func (l *Lobby) Followed() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.followed)
+}
+
+// Sweep is what Run does every second.
+func (l *Lobby) Sweep(ctx context.Context, now time.Time) { l.sweep(ctx, now) }
+
+// Wake is what Run does when the store tells of a change.
+func (l *Lobby) Wake(id meeting.ID) { l.wake(id) }
