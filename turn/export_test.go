@@ -42,7 +42,7 @@ func NewBench(s *Server, from, peer netip.AddrPort) *Bench {
 	grant := &grant{rate: 1 << 60}
 	grant.left.Store(1 << 60)
 	grant.until.Store(1 << 62)
-	t := &tuple{from: from, addr: datagrams{}.address(from), grant: grant, guard: g, relay: &relay{s: s, is4: true}}
+	t := &tuple{from: from, addr: datagrams{}.address(from), grant: grant, guard: g, is4: true}
 	g.tuples.add(t)
 	return &Bench{g: g, from: from, t: t}
 }

@@ -19,8 +19,10 @@ const (
 
 // What pion sends to a client.
 const (
-	dataIndication = 0x0017
-	refreshSuccess = 0x0104
+	dataIndication    = 0x0017
+	refreshSuccess    = 0x0104
+	permissionSuccess = 0x0108
+	bindingSuccess    = 0x0109
 )
 
 // Attributes (RFC 8489 §18.3, RFC 8656 §18).
@@ -85,6 +87,7 @@ type frame struct {
 	family    byte
 	reserves  bool   // EVEN-PORT or RESERVATION-TOKEN is there
 	hasData   bool   // DATA is there
+	data      []byte // of DATA
 	unknown   uint16 // the first attribute that must be understood and is not
 	integrity int    // where MESSAGE-INTEGRITY begins, 0 when absent
 	last      uint16 // the attribute before
@@ -191,7 +194,7 @@ func (f *frame) take(kind uint16, v []byte, at int) bool {
 	case attrNonce:
 		return len(v) <= maxQuoted
 	case attrData:
-		f.hasData = true
+		f.hasData, f.data = true, v
 		return true
 	case attrPeerAddress:
 		peer, ok := f.address(v)

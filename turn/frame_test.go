@@ -290,36 +290,38 @@ func deadly(b []byte) (dead bool) {
 
 func TestT46CrashDatagrams(t *testing.T) {
 	t.Parallel()
-	if !deadly(killer(t)) {
-		t.Error("the datagram this test is about harms nobody")
-	}
-	c := config()
-	c.TLS = certificate(t)
-	s := start(t, c)
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	r := scribbler{rand.New(rand.NewPCG(seed, 46))}
-	good := relayed(t, s, "udp", "good")
-	fuzzers := 0
-	for _, network := range []string{"udp", "tcp", "tls"} {
-		stranger := func() *caller { return dialFrom(t, s, network, turn.Credentials{}, 2) }
-		allocated := func() *caller {
-			fuzzers++
-			return relayedFrom(t, s, network, "fuzzer "+strconv.Itoa(fuzzers), byte(3+fuzzers%200))
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		if !deadly(killer(t)) {
+			t.Error("the datagram this test is about harms nobody")
 		}
-		for _, fresh := range []func() *caller{stranger, allocated} {
-			sent := fuzz(r, fresh, 300*time.Millisecond, killer(t))
-			if sent < 100 {
-				t.Errorf("%s: %d messages sent, want many", network, sent)
+		c := config()
+		c.TLS = certificate(t)
+		s := start(t, c)
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("seed %d", seed)
+		r := scribbler{rand.New(rand.NewPCG(seed, 46))}
+		good := relayed(t, s, "udp", "good")
+		fuzzers := 0
+		for _, network := range []string{"udp", "tcp", "tls"} {
+			stranger := func() *caller { return dialFrom(t, s, network, turn.Credentials{}, 2) }
+			allocated := func() *caller {
+				fuzzers++
+				return relayedFrom(t, s, network, "fuzzer "+strconv.Itoa(fuzzers), byte(3+fuzzers%200))
+			}
+			for _, fresh := range []func() *caller{stranger, allocated} {
+				sent := fuzz(r, fresh, 300*time.Millisecond, killer(t))
+				if sent < 100 {
+					t.Errorf("%s: %d messages sent, want many", network, sent)
+				}
+			}
+			if !good.echoes(0x4000, "after "+network, patience) {
+				t.Fatalf("the relay does not work after fuzzing over %s", network)
+			}
+			if !relayed(t, s, network, "new over "+network).echoes(0x4000, "new", patience) {
+				t.Fatalf("no new relay after fuzzing over %s", network)
 			}
 		}
-		if !good.echoes(0x4000, "after "+network, patience) {
-			t.Fatalf("the relay does not work after fuzzing over %s", network)
-		}
-		if !relayed(t, s, network, "new over "+network).echoes(0x4000, "new", patience) {
-			t.Fatalf("no new relay after fuzzing over %s", network)
-		}
-	}
+	})
 }
 
 // fuzz sends first and then what r makes up for a while, over fresh callers

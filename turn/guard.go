@@ -39,8 +39,8 @@ const (
 // only then calls again, so whatever it asks meanwhile (its AuthHandler, a
 // relay, an answer) is about the request at hand.
 //
-// A data plane that moves ChannelData itself belongs in this place too: the
-// tuple is known here, and pion's 0x0109 answers pass through WriteTo.
+// On Linux the UDP wire is a shard, which moves data itself and shows pion
+// the requests only.
 type guard struct {
 	s       *Server
 	wire    wire
@@ -100,6 +100,13 @@ func (g *guard) ReadFrom(p []byte) (int, net.Addr, error) {
 	}
 }
 
+// settle waits until pion has handled the request at hand, for a relay that
+// is closed and detached: no further request for it gets to pion.
+func (g *guard) settle() {
+	g.handling.Lock()
+	g.handling.Unlock() //nolint:staticcheck // waited, see handling
+}
+
 // admit decides about one packet and returns how much of it pion gets, 0 for
 // nothing, and the source as pion shall know it.
 func (g *guard) admit(p []byte, from netip.AddrPort) (int, net.Addr) {
@@ -126,20 +133,24 @@ func (g *guard) admit(p []byte, from netip.AddrPort) (int, net.Addr) {
 	return g.ask(p, from, t)
 }
 
-// send decides about a Send indication, which nothing authenticates but its
-// 5-tuple (RFC 8656 §11.2).
+// send decides about a Send indication.
 func (g *guard) send(p []byte, t *tuple) (int, net.Addr) {
-	f := &g.frame
-	if t == nil || f.unknown != 0 || !f.hasData || !f.peer.IsValid() ||
-		!t.reaches(f.peer) || !t.passes(len(p), g.s.clock.Load()) {
+	if !g.sends(t) || !t.passes(len(p), g.s.clock.Load()) {
 		return 0, nil
 	}
 	return len(p), t.addr
 }
 
+// sends reports whether the Send indication at hand, which nothing
+// authenticates but its 5-tuple (RFC 8656 §11.2), may be obeyed.
+func (g *guard) sends(t *tuple) bool {
+	f := &g.frame
+	return t != nil && f.unknown == 0 && f.hasData && f.peer.IsValid() && t.reaches(f.peer)
+}
+
 // reaches reports whether the relay of t may send to peer.
 func (t *tuple) reaches(peer netip.AddrPort) bool {
-	return peer.Addr().Unmap().Is4() == t.relay.is4 && t.guard.s.c.Peers.Allows(peer)
+	return peer.Addr().Unmap().Is4() == t.is4 && t.guard.s.c.Peers.Allows(peer)
 }
 
 // ask decides about a request that needs credentials.
@@ -254,7 +265,7 @@ func (t *tuple) refusesBinding(f *frame, now time.Time) int {
 		return codeBadRequest
 	case !t.guard.s.c.Peers.Allows(f.peer):
 		return codeForbidden
-	case f.peer.Addr().Unmap().Is4() != t.relay.is4:
+	case f.peer.Addr().Unmap().Is4() != t.is4:
 		return codePeerFamilyMismatch
 	case !t.remember(f.peer, now, bindingTime):
 		return codeInsufficientCapacity
@@ -272,7 +283,7 @@ func (t *tuple) refusesPermission(f *frame, now time.Time) int {
 		switch {
 		case !t.guard.s.c.Peers.reaches(peer.Addr()):
 			return codeForbidden
-		case peer.Addr().Unmap().Is4() != t.relay.is4:
+		case peer.Addr().Unmap().Is4() != t.is4:
 			return codePeerFamilyMismatch
 		case !t.remember(netip.AddrPortFrom(peer.Addr(), 0), now, permissionTime):
 			return codeInsufficientCapacity
@@ -305,18 +316,38 @@ func (t *tuple) remember(peer netip.AddrPort, now time.Time, lasts time.Duration
 // hand, or data from a peer, which goes to live tuples only.
 func (g *guard) WriteTo(p []byte, to net.Addr) (int, error) {
 	from := source(to)
-	if isChannelData(p) || len(p) >= 2 && binary.BigEndian.Uint16(p) == dataIndication {
+	if len(p) < 2 {
+		return len(p), nil
+	}
+	switch kind := binary.BigEndian.Uint16(p); {
+	case isChannelData(p), kind == dataIndication:
 		if t := g.tuples.find(from); t == nil || t.grant.dead(g.s.clock.Load()) {
 			return len(p), nil
 		}
-	} else if len(p) >= 2 && binary.BigEndian.Uint16(p) == refreshSuccess {
-		// An answer, so this is the reader's goroutine. Only now has pion
-		// set its timer anew: it may as well have found the nonce stale.
+	case kind == refreshSuccess, kind == permissionSuccess, kind == bindingSuccess:
 		if t := g.tuples.find(from); t != nil {
-			t.ends = g.request.ends
+			g.granted(kind, t)
 		}
 	}
 	return g.wire.write(p, from)
+}
+
+// granted learns from pion's answer what t may do from now on. An answer
+// means that this is the reader's goroutine, with the request still in frame.
+// Until pion says so nothing is believed: it may as well have found the nonce
+// stale.
+func (g *guard) granted(kind uint16, t *tuple) {
+	switch kind {
+	case refreshSuccess:
+		t.ends = g.request.ends
+	case permissionSuccess:
+		for peer := range g.frame.peers {
+			t.relay.permit(peer.Addr().Unmap())
+		}
+	case bindingSuccess:
+		peer := g.frame.peer
+		t.relay.bind(g.frame.channel, netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()))
+	}
 }
 
 // source is the address pion got from the wire, as the wire knows it.

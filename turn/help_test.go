@@ -37,6 +37,30 @@ func config() turn.Config {
 	}
 }
 
+// onPlanes runs a test on both ways to move data: batched, where the system
+// has it, and packet by packet.
+func onPlanes(t *testing.T, test func(t *testing.T, config func() turn.Config)) {
+	t.Helper()
+	onEachPlane(t, func(t *testing.T, config func() turn.Config) {
+		t.Parallel()
+		test(t, config)
+	})
+}
+
+// onEachPlane is onPlanes, one after the other.
+func onEachPlane(t *testing.T, test func(t *testing.T, config func() turn.Config)) {
+	t.Helper()
+	for name, plain := range map[string]bool{"batched": false, "plain": true} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func() turn.Config {
+				c := config()
+				c.Plain = plain
+				return c
+			})
+		})
+	}
+}
+
 // start runs a server on loopback: UDP, TCP and, where c has it, TLS.
 func start(tb testing.TB, c turn.Config) *turn.Server {
 	tb.Helper()

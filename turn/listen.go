@@ -5,10 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
+	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -30,7 +34,8 @@ type Bound struct{ UDP, TCP, TLS []netip.AddrPort }
 
 // sockets are what Listen opened.
 type sockets struct {
-	udp      []*net.UDPConn
+	udp      []*net.UDPConn // one of each address
+	more     []*net.UDPConn // the rest of them
 	tcp, tls []net.Listener
 }
 
@@ -43,38 +48,60 @@ func (s *Server) Listen(ctx context.Context, on Addresses) error {
 	if len(on.UDP)+len(on.TCP)+len(on.TLS) == 0 {
 		return errors.New("turn: no address to listen on")
 	}
-	opened, err := open(ctx, on)
+	shares, batched := s.share(ctx)
+	opened, err := open(ctx, on, shares)
 	if err != nil {
 		return errors.Join(err, opened.close())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bound.udp = append(s.bound.udp, opened.udp...)
+	s.batched = batched
+	s.bound.more = append(s.bound.more, opened.more...)
 	s.bound.tcp = append(s.bound.tcp, opened.tcp...)
 	s.bound.tls = append(s.bound.tls, opened.tls...)
 	return nil
 }
 
-func open(ctx context.Context, on Addresses) (sockets, error) {
+// share is how many sockets share a UDP address: one for each core where
+// shards move data in batches, else one.
+func (s *Server) share(ctx context.Context) (sockets int, batched bool) {
+	if s.c.Plain {
+		return 1, false
+	}
+	if err := batches(); err != nil {
+		s.log.WarnContext(ctx, "relaying packet by packet", slog.Any("error", err))
+		return 1, false
+	}
+	return min(runtime.GOMAXPROCS(0), maxShards), true
+}
+
+// open opens all sockets: each of UDP shares times, where the first finds
+// out whether the address is free.
+func open(ctx context.Context, on Addresses, shares int) (sockets, error) {
 	var (
 		opened sockets
 		errs   []error
 		lc     net.ListenConfig
 	)
 	for _, a := range on.UDP {
-		c, err := lc.ListenPacket(ctx, "udp", a)
+		first, err := openUDP(ctx, a, nil)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("listening on UDP %s: %w", a, err))
+			errs = append(errs, err)
 			continue
 		}
-		u, ok := c.(*net.UDPConn)
-		if !ok {
-			errs = append(errs, fmt.Errorf("listening on UDP %s: got a %T", a, c), c.Close())
-			continue
+		opened.udp = append(opened.udp, first)
+		if shares > 1 {
+			errs = append(errs, shareable(first))
 		}
-		// The kernel may grant less; then bursts are lost sooner.
-		_, _ = u.SetReadBuffer(socketBuffer), u.SetWriteBuffer(socketBuffer)
-		opened.udp = append(opened.udp, u)
+		for range shares - 1 {
+			c, err := openUDP(ctx, first.LocalAddr().String(), sharing)
+			if err != nil {
+				errs = append(errs, err)
+				break
+			}
+			opened.more = append(opened.more, c)
+		}
 	}
 	streams := func(to *[]net.Listener, kind string, addresses []string) {
 		for _, a := range addresses {
@@ -91,9 +118,25 @@ func open(ctx context.Context, on Addresses) (sockets, error) {
 	return opened, errors.Join(errs...)
 }
 
+// openUDP opens one socket, which control prepares before it is bound.
+func openUDP(ctx context.Context, a string, control func(string, string, syscall.RawConn) error) (*net.UDPConn, error) {
+	lc := net.ListenConfig{Control: control}
+	c, err := lc.ListenPacket(ctx, "udp", a)
+	if err != nil {
+		return nil, fmt.Errorf("listening on UDP %s: %w", a, err)
+	}
+	u, ok := c.(*net.UDPConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("listening on UDP %s: got a %T", a, c), c.Close())
+	}
+	// The kernel may grant less; then bursts are lost sooner.
+	_, _ = u.SetReadBuffer(socketBuffer), u.SetWriteBuffer(socketBuffer)
+	return u, nil
+}
+
 func (o sockets) close() error {
 	var errs []error
-	for _, c := range o.udp {
+	for _, c := range slices.Concat(o.udp, o.more) {
 		errs = append(errs, c.Close())
 	}
 	for _, l := range o.tcp {
@@ -171,11 +214,13 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer stop(nil)
 	notes := s.journal(within)
 	var readers, acceptors sync.WaitGroup
-	for _, c := range bound.udp {
-		g := &guard{s: s, wire: datagrams{c}, tuples: newTuples(tupleBuckets), journal: notes, done: readers.Done}
+	udp := s.guards(within, bound, notes)
+	for _, g := range udp {
 		readers.Add(1)
+		g.done = readers.Done
 		if _, err := g.serve(); err != nil {
-			readers.Done()
+			_ = g.Close()
+			_, _, _ = g.ReadFrom(nil) // it ends as a reader would have ended it
 			stop(fmt.Errorf("starting the relay: %w", err))
 		}
 	}
@@ -193,13 +238,29 @@ func (s *Server) Serve(ctx context.Context) error {
 		accept(l, s.streamTLS())
 	}
 	s.keepTime(within)
-	err := s.shut(bound)
+	err := s.shut(bound, udp)
 	acceptors.Wait()
 	readers.Wait()
 	if ctx.Err() == nil {
 		return errors.Join(context.Cause(within), err)
 	}
 	return err
+}
+
+// guards makes the guard of each UDP socket.
+func (s *Server) guards(ctx context.Context, bound sockets, notes journal) []*guard {
+	var all []*guard
+	for _, c := range slices.Concat(bound.udp, bound.more) {
+		g := &guard{s: s, wire: datagrams{c}, tuples: newTuples(tupleBuckets), journal: notes}
+		if s.batched {
+			var err error
+			if g.wire, err = udpWire(g, c); err != nil {
+				s.log.WarnContext(ctx, "relaying packet by packet", slog.Any("error", err))
+			}
+		}
+		all = append(all, g)
+	}
+	return all
 }
 
 // keepTime moves the clock and sweeps until ctx ends.
@@ -224,8 +285,12 @@ func (s *Server) keepTime(ctx context.Context) {
 }
 
 // shut closes everything: listeners, connections, relays.
-func (s *Server) shut(bound sockets) error {
+func (s *Server) shut(bound sockets, udp []*guard) error {
+	bound.udp, bound.more = nil, nil // the guards have them
 	err := bound.close()
+	for _, g := range udp {
+		err = errors.Join(err, g.Close())
+	}
 	s.mu.Lock()
 	s.closing = true
 	var over []*tuple

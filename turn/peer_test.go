@@ -111,46 +111,48 @@ func canary(t *testing.T) (port uint16, sang func() bool) {
 
 func TestT45RelayReachesTheConferenceServerOnly(t *testing.T) {
 	t.Parallel()
-	c := config()
-	c.RelayIP = netip.Addr{} // so that a packet to any address could leave
-	c.Peers = policy("192.0.2.10/32", "2001:db8:1::10/128")
-	c.PublicIPs = append(c.PublicIPs, netip.IPv6Loopback())
-	s := start(t, c)
-	port, sang := canary(t)
-	for _, family := range []byte{1, 2} {
-		for _, network := range []string{"udp", "tcp"} {
-			a := dial(t, s, network, s.Issue("adm-1", time.Now()))
-			code, _ := a.do(stun.MethodAllocate, udpTransport,
-				stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{family, 0, 0, 0}})
-			if code != 0 {
-				t.Skipf("no relay of family %d here: %d", family, code)
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		c := config()
+		c.RelayIP = netip.Addr{} // so that a packet to any address could leave
+		c.Peers = policy("192.0.2.10/32", "2001:db8:1::10/128")
+		c.PublicIPs = append(c.PublicIPs, netip.IPv6Loopback())
+		s := start(t, c)
+		port, sang := canary(t)
+		for _, family := range []byte{1, 2} {
+			for _, network := range []string{"udp", "tcp"} {
+				a := dial(t, s, network, s.Issue("adm-1", time.Now()))
+				code, _ := a.do(stun.MethodAllocate, udpTransport,
+					stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{family, 0, 0, 0}})
+				if code != 0 {
+					t.Skipf("no relay of family %d here: %d", family, code)
+				}
+				tryEverySpelling(t, a, port)
+				if code := a.refresh(); code != 0 { // all before it has been handled
+					t.Errorf("Refresh afterwards = %d, want success", code)
+				}
+				a.do(stun.MethodRefresh, lifetime(0))
 			}
-			tryEverySpelling(t, a, port)
-			if code := a.refresh(); code != 0 { // all before it has been handled
-				t.Errorf("Refresh afterwards = %d, want success", code)
-			}
-			a.do(stun.MethodRefresh, lifetime(0))
 		}
-	}
-	if sang() {
-		t.Error("the canary on loopback got a packet")
-	}
-	// The canary can sing: with loopback listed it does.
-	c.Peers = policy("127.0.0.0/8")
-	b := dial(t, start(t, c), "udp", turn.Credentials{})
-	b.cred = s.Issue("adm-2", time.Now())
-	peer := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
-	if code := b.allocate(); code != 0 {
-		t.Fatalf("Allocate = %d, want success", code)
-	}
-	if code, _ := b.do(stun.MethodCreatePermission, peerAddress(peer)); code != 0 {
-		t.Fatalf("CreatePermission of a listed peer = %d, want success", code)
-	}
-	b.send(message(t, stun.MethodSend, stun.ClassIndication, peerAddress(peer), data("tweet")).Raw)
-	b.refresh()
-	if !sang() {
-		t.Error("the canary is deaf")
-	}
+		if sang() {
+			t.Error("the canary on loopback got a packet")
+		}
+		// The canary can sing: with loopback listed it does.
+		c.Peers = policy("127.0.0.0/8")
+		b := dial(t, start(t, c), "udp", turn.Credentials{})
+		b.cred = s.Issue("adm-2", time.Now())
+		peer := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
+		if code := b.allocate(); code != 0 {
+			t.Fatalf("Allocate = %d, want success", code)
+		}
+		if code, _ := b.do(stun.MethodCreatePermission, peerAddress(peer)); code != 0 {
+			t.Fatalf("CreatePermission of a listed peer = %d, want success", code)
+		}
+		b.send(message(t, stun.MethodSend, stun.ClassIndication, peerAddress(peer), data("tweet")).Raw)
+		b.refresh()
+		if !sang() {
+			t.Error("the canary is deaf")
+		}
+	})
 }
 
 func data(s string) stun.Setter { return stun.RawAttribute{Type: stun.AttrData, Value: []byte(s)} }
@@ -181,42 +183,46 @@ func tryEverySpelling(t *testing.T, a *caller, port uint16) {
 // indication is the test.
 func TestT45PortsOutsideTheRange(t *testing.T) {
 	t.Parallel()
-	port, sang := canary(t)
-	c := config()
-	c.Peers.MinPort, c.Peers.MaxPort = port+1, port+1
-	s := start(t, c)
-	a := dial(t, s, "udp", s.Issue("adm-1", time.Now()))
-	a.allocate()
-	peer := peerAddress(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
-	if code, _ := a.do(stun.MethodCreatePermission, peer); code != 0 {
-		t.Fatalf("CreatePermission = %d, want success", code)
-	}
-	if code, _ := a.do(stun.MethodChannelBind, channelNumber(0x4000), peer); code != 403 {
-		t.Errorf("ChannelBind of a port outside = %d, want 403", code)
-	}
-	a.send(message(t, stun.MethodSend, stun.ClassIndication, peer, data("x")).Raw)
-	a.refresh()
-	if sang() {
-		t.Error("a packet to a port outside the range arrived")
-	}
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		port, sang := canary(t)
+		c := config()
+		c.Peers.MinPort, c.Peers.MaxPort = port+1, port+1
+		s := start(t, c)
+		a := dial(t, s, "udp", s.Issue("adm-1", time.Now()))
+		a.allocate()
+		peer := peerAddress(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
+		if code, _ := a.do(stun.MethodCreatePermission, peer); code != 0 {
+			t.Fatalf("CreatePermission = %d, want success", code)
+		}
+		if code, _ := a.do(stun.MethodChannelBind, channelNumber(0x4000), peer); code != 403 {
+			t.Errorf("ChannelBind of a port outside = %d, want 403", code)
+		}
+		a.send(message(t, stun.MethodSend, stun.ClassIndication, peer, data("x")).Raw)
+		a.refresh()
+		if sang() {
+			t.Error("a packet to a port outside the range arrived")
+		}
+	})
 }
 
 // TestOneRelayNamesFewPeers keeps pion's linear search short.
 func TestOneRelayNamesFewPeers(t *testing.T) {
 	t.Parallel()
-	s := start(t, config())
-	a := dial(t, s, "udp", s.Issue("adm-1", time.Now()))
-	a.allocate()
-	bound := 0
-	for i := range uint16(100) {
-		peer := peerAddress(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 20000+i))
-		if code, _ := a.do(stun.MethodChannelBind, channelNumber(0x4000+i), peer); code == 0 {
-			bound++
-		} else if code != 508 {
-			t.Fatalf("ChannelBind = %d, want 508", code)
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		s := start(t, config())
+		a := dial(t, s, "udp", s.Issue("adm-1", time.Now()))
+		a.allocate()
+		bound := 0
+		for i := range uint16(100) {
+			peer := peerAddress(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 20000+i))
+			if code, _ := a.do(stun.MethodChannelBind, channelNumber(0x4000+i), peer); code == 0 {
+				bound++
+			} else if code != 508 {
+				t.Fatalf("ChannelBind = %d, want 508", code)
+			}
 		}
-	}
-	if bound != 64 {
-		t.Errorf("%d channels bound, want 64", bound)
-	}
+		if bound != 64 {
+			t.Errorf("%d channels bound, want 64", bound)
+		}
+	})
 }

@@ -15,15 +15,23 @@ var errRefused = errors.New("refused")
 // portTries bounds the search for a free relay port.
 const portTries = 128
 
-// relay is the socket between us and the conference server, the second
-// place all of a participant's packets must pass. It asks the same questions
+// carrier is the socket between us and the conference server. What pion lets
+// a client send to it learns from pion's own success answers; only one that
+// moves data without pion has to remember it.
+type carrier interface {
+	net.PacketConn
+	bind(channel uint16, peer netip.AddrPort)
+	permit(peer netip.Addr)
+}
+
+// relay is the carrier that leaves everything to pion, the second place all
+// of a participant's packets must pass. It asks the same questions
 // as the guard again, so that nothing pion does or remembers lets a packet
 // out or in that should not.
 type relay struct {
 	s     *Server
 	tuple *tuple
 	conn  *net.UDPConn
-	is4   bool
 
 	closed sync.Once
 	err    error
@@ -44,13 +52,13 @@ func (r *relay) ReadFrom(p []byte) (int, net.Addr, error) {
 		n, from, err := r.conn.ReadFromUDPAddrPort(p)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
-				// The tuple is detached: no further request gets to pion.
-				// Let it finish the one at hand.
-				r.tuple.guard.handling.Lock()
-				r.tuple.guard.handling.Unlock() //nolint:staticcheck // waited, see guard.handling
+				r.tuple.guard.settle()
 				return 0, nil, err
 			}
 			continue // an ICMP error of one packet
+		}
+		if n == len(p) {
+			continue // there may have been more of it
 		}
 		if from != r.heard {
 			if !r.s.c.Peers.Allows(from) {
@@ -73,7 +81,7 @@ func (r *relay) WriteTo(p []byte, to net.Addr) (int, error) {
 	}
 	peer := udp.AddrPort()
 	if peer = netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()); peer != r.told {
-		if peer.Addr().Is4() != r.is4 || !r.s.c.Peers.Allows(peer) {
+		if peer.Addr().Is4() != r.tuple.is4 || !r.s.c.Peers.Allows(peer) {
 			return len(p), nil
 		}
 		r.told = peer
@@ -99,6 +107,9 @@ func (r *relay) Close() error {
 	return r.err
 }
 
+func (*relay) bind(uint16, netip.AddrPort) {}
+func (*relay) permit(netip.Addr)           {}
+
 func (r *relay) LocalAddr() net.Addr                { return r.conn.LocalAddr() }
 func (r *relay) SetDeadline(t time.Time) error      { return r.conn.SetDeadline(t) }
 func (r *relay) SetReadDeadline(t time.Time) error  { return r.conn.SetReadDeadline(t) }
@@ -123,30 +134,42 @@ func (o opener) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error
 	if now.grant == nil || now.kind != allocateRequest {
 		return nil, nil, errRefused
 	}
-	public := now.public
-	conn, err := g.s.openPort(public.Is4())
-	if err != nil {
+	t := &tuple{
+		from: now.from, addr: now.addr, username: now.username,
+		grant: now.grant, guard: g, is4: now.public.Is4(), ends: now.ends,
+	}
+	if err := g.wire.open(t); err != nil {
 		g.journal.failed(err)
 		return nil, nil, err
 	}
-	t := &tuple{
-		from: now.from, addr: now.addr, username: now.username,
-		grant: now.grant, guard: g, ends: now.ends,
-	}
-	r := &relay{s: g.s, tuple: t, conn: conn, is4: public.Is4()}
-	t.relay = r
 	if err := g.s.attach(t); err != nil {
-		return nil, nil, errors.Join(err, conn.Close())
+		return nil, nil, errors.Join(err, t.relay.Close())
 	}
 	g.journal.opened(now.grant.admission)
-	return r, &net.UDPAddr{IP: public.AsSlice(), Port: int(source(conn.LocalAddr()).Port())}, nil
+	return t.relay, &net.UDPAddr{IP: now.public.AsSlice(), Port: int(source(t.relay.LocalAddr()).Port())}, nil
 }
 
-// openPort binds a free port of the relay range.
-func (s *Server) openPort(is4 bool) (*net.UDPConn, error) {
-	network, ip := "udp6", netip.IPv6Unspecified()
+// openRelay gives t a carrier that leaves everything to pion.
+func openRelay(t *tuple) error {
+	s := t.guard.s
+	return s.tryPorts(t.is4, func(at netip.AddrPort) error {
+		network := "udp6"
+		if t.is4 {
+			network = "udp4"
+		}
+		conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(at))
+		if err == nil {
+			t.relay = &relay{s: s, tuple: t, conn: conn}
+		}
+		return err
+	})
+}
+
+// tryPorts looks for a free port of the relay range: one that bind takes.
+func (s *Server) tryPorts(is4 bool, bind func(netip.AddrPort) error) error {
+	ip := netip.IPv6Unspecified()
 	if is4 {
-		network, ip = "udp4", netip.IPv4Unspecified()
+		ip = netip.IPv4Unspecified()
 	}
 	if s.c.RelayIP.IsValid() && s.c.RelayIP.Is4() == is4 {
 		ip = s.c.RelayIP
@@ -156,12 +179,11 @@ func (s *Server) openPort(is4 bool) (*net.UDPConn, error) {
 	var err error
 	for i := range min(size, portTries) {
 		port := s.c.MinPort + uint16((start+i)%size)
-		var conn *net.UDPConn
-		if conn, err = net.ListenUDP(network, net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, port))); err == nil {
-			return conn, nil
+		if err = bind(netip.AddrPortFrom(ip, port)); err == nil {
+			return nil
 		}
 	}
-	return nil, fmt.Errorf("opening a relay port: %w", err)
+	return fmt.Errorf("opening a relay port: %w", err)
 }
 
 // public is the announced address for the family a client asked for

@@ -21,7 +21,8 @@ type tuple struct {
 	username string   // that made the relay
 	grant    *grant
 	guard    *guard
-	relay    *relay
+	relay    carrier
+	is4      bool // the relay's family
 
 	next atomic.Pointer[tuple] // in the same bucket
 

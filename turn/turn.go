@@ -91,6 +91,11 @@ type Config struct {
 	// TLS carries the certificate of the TLS listeners. Nil: no TLS.
 	TLS *tls.Config
 
+	// Plain has every packet go through pion one by one, also where the
+	// kernel takes and gives many at a time (Linux), to tell one from the
+	// other. Default false.
+	Plain bool
+
 	// Logger gets relays opened and ended, with admission ids and no
 	// addresses of persons. Nil: discard.
 	Logger *slog.Logger
@@ -108,13 +113,14 @@ type Server struct {
 	challenges *limiter
 	sources    *census
 
-	// mu guards grants, swept, bound, streams and every grant's tuples.
+	// mu guards what follows and every grant's tuples.
 	mu      sync.Mutex
 	grants  map[string]*grant
 	swept   time.Time
 	bound   sockets
 	streams map[*guard]struct{}
 	closing bool
+	batched bool // shards move the data of UDP clients
 }
 
 // New returns a server that does nothing yet. The error joins every fault

@@ -40,6 +40,8 @@ type wire interface {
 	// address is from as pion wants it.
 	address(from netip.AddrPort) net.Addr
 	local() net.Addr
+	// open gives t, whose packets come by this wire, a relay.
+	open(t *tuple) error
 	Close() error
 }
 
@@ -63,6 +65,7 @@ func (d datagrams) write(p []byte, to netip.AddrPort) (int, error) {
 
 func (d datagrams) address(from netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(from) }
 func (d datagrams) local() net.Addr                      { return d.LocalAddr() }
+func (d datagrams) open(t *tuple) error                  { return openRelay(t) }
 
 // stream is the wire of one TCP or TLS connection: messages one after the
 // other, ChannelData padded to four (RFC 8656 §12.5). Only the guard's
@@ -178,6 +181,7 @@ func (s *stream) write(p []byte, _ netip.AddrPort) (int, error) {
 
 func (s *stream) address(netip.AddrPort) net.Addr { return s.RemoteAddr() }
 func (s *stream) local() net.Addr                 { return s.LocalAddr() }
+func (s *stream) open(t *tuple) error             { return openRelay(t) }
 
 // begins waits for the first header of a STUN request, so that whoever
 // sends nothing, or something else, costs no more than the connection.

@@ -1,0 +1,240 @@
+//go:build amd64 || arm64
+
+package turn
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxWant is how many datagrams are taken from one socket at a time.
+const maxWant = 32
+
+// hurry guesses how many datagrams wait in a socket: asking for one more
+// than there are costs a search in the kernel, asking for one at a time the
+// rest of a call for each.
+type hurry struct {
+	round uint64 // in which it was last asked
+	want  int
+	full  bool // it had all that was wanted
+}
+
+// guess is how many to ask for in round.
+func (h *hurry) guess(round uint64) int {
+	if h.full && h.round+1 == round {
+		h.want *= 2
+	}
+	h.round = round
+	h.want = max(1, min(h.want, maxWant))
+	return h.want
+}
+
+func (h *hurry) learn(asked, got int) {
+	if h.full = got == asked; !h.full && asked == h.want {
+		h.want = max(got, h.want/2)
+	}
+}
+
+// read moves data until a request comes, which it returns.
+func (sh *shard) read(b []byte) (int, netip.AddrPort, error) {
+	for !sh.closing.Load() {
+		if n := sh.unpack(b); n > 0 {
+			return n, sh.from, nil
+		}
+		if sh.next < sh.got {
+			sh.next++
+			sh.serve(int(sh.events[sh.next-1].Fd))
+			continue
+		}
+		sh.flush()
+		sh.got, sh.next = 0, 0
+		// It parks the goroutine until a socket has something.
+		if err := sh.parked.Read(sh.ready); err != nil {
+			break
+		}
+	}
+	return 0, netip.AddrPort{}, errors.Join(net.ErrClosed, sh.finish())
+}
+
+// look asks for events without waiting; false parks.
+func (sh *shard) look(uintptr) bool {
+	n, err := unix.EpollWait(sh.epoll, sh.events[:], 0)
+	for err == unix.EINTR { //nolint:errorlint // an Errno is never wrapped
+		n, err = unix.EpollWait(sh.epoll, sh.events[:], 0)
+	}
+	sh.got = max(n, 0)
+	sh.round++
+	if n == 0 {
+		sh.round++ // what comes now has not been waiting
+	}
+	return n != 0
+}
+
+// serve takes what the socket of one event has.
+func (sh *shard) serve(mark int) {
+	switch mark {
+	case onWake:
+		sh.flush()
+		sh.reap()
+	case onWire:
+		got := sh.receive(sh.fd, &sh.hurry)
+		sh.at, sh.end = sh.used-got, sh.used
+	default:
+		if p := sh.ports[mark]; p != nil {
+			sh.hear(p)
+		}
+	}
+}
+
+// receive takes datagrams from fd into the first unused slots and returns
+// how many. An error is that of one packet, or there is none.
+func (sh *shard) receive(fd int, h *hurry) int {
+	want := h.guess(sh.round)
+	if inboxSlots-sh.used < want {
+		sh.flush()
+	}
+	got, _ := sh.in.receive(fd, sh.used, want)
+	h.learn(want, got)
+	sh.used += got
+	return got
+}
+
+// hear takes what peers sent to p.
+func (sh *shard) hear(p *port) {
+	if p.gone.Load() {
+		return
+	}
+	got := sh.receive(p.fd, &p.hurry)
+	clock := sh.guard.s.clock.Load()
+	for i := sh.used - got; i < sh.used; i++ {
+		b, segment := sh.in.datagram(i)
+		peer := sh.in.names[i].addrPort()
+		for len(b) > 0 {
+			n := min(segment, len(b))
+			p.deliver(b[:n], peer, clock)
+			b = b[n:]
+		}
+	}
+}
+
+// unpack goes on with the wire's batch: it moves data, and copies to b the
+// next packet that is something else.
+func (sh *shard) unpack(b []byte) int {
+	for {
+		if len(sh.rest) == 0 {
+			if sh.at == sh.end {
+				return 0
+			}
+			sh.rest, sh.segment = sh.in.datagram(sh.at)
+			sh.from = sh.in.names[sh.at].addrPort()
+			sh.at++
+			continue
+		}
+		packet := sh.rest[:min(sh.segment, len(sh.rest))]
+		sh.rest = sh.rest[len(packet):]
+		switch {
+		case len(packet) >= maxPacket:
+		case isChannelData(packet):
+			sh.moveChannelData(packet)
+		case isSend(packet):
+			sh.moveIndication(packet)
+		default:
+			// pion takes its time; what is ready does not wait for it.
+			sh.flush()
+			return copy(b, packet)
+		}
+	}
+}
+
+func isSend(b []byte) bool { return len(b) > 2 && binary.BigEndian.Uint16(b) == sendIndication }
+
+// moveChannelData queues b for the peer its channel is bound to.
+func (sh *shard) moveChannelData(b []byte) {
+	t := sh.guard.tuples.find(sh.from)
+	if t == nil || !channelData(b) {
+		return
+	}
+	p, ok := t.relay.(*port)
+	if !ok {
+		return
+	}
+	clock := sh.guard.s.clock.Load()
+	c := p.numbered(binary.BigEndian.Uint16(b), clock)
+	if c == nil || !t.passes(len(b), clock) {
+		return
+	}
+	sh.post(p, b[channelHeader:channelHeader+int(binary.BigEndian.Uint16(b[2:]))], &c.to)
+}
+
+// moveIndication queues the data of a Send indication for a permitted peer.
+func (sh *shard) moveIndication(b []byte) {
+	g := sh.guard
+	t := g.tuples.find(sh.from)
+	if t == nil || !g.frame.parse(b) || !g.sends(t) {
+		return
+	}
+	p, ok := t.relay.(*port)
+	peer := netip.AddrPortFrom(g.frame.peer.Addr().Unmap(), g.frame.peer.Port())
+	clock := g.s.clock.Load()
+	if !ok || !p.allows(peer.Addr(), clock) || !t.passes(len(b), clock) {
+		return
+	}
+	to := nameOf(peer)
+	sh.post(p, g.frame.data, &to)
+}
+
+// post queues body for to through p.
+func (sh *shard) post(p *port, body []byte, to *name) {
+	if sh.parceled == maxParcels {
+		sh.flush()
+	}
+	sh.parcels[sh.parceled] = parcel{body: body, to: *to}
+	sh.parceled++ // parcels are counted from 1
+	if p.last == 0 {
+		p.first = sh.parceled
+		sh.touched = append(sh.touched, p)
+	} else {
+		sh.parcels[p.last-1].next = sh.parceled
+	}
+	p.last = sh.parceled
+}
+
+// flush sends what is queued, so that the inbox may be used again, but for
+// what unpack has not seen yet.
+func (sh *shard) flush() {
+	clock := sh.guard.s.clock.Load()
+	for _, p := range sh.touched {
+		// Once more, because this is the last moment.
+		if !p.gone.Load() && !p.tuple.grant.dead(clock) {
+			sh.ship(p)
+		}
+		p.first, p.last = 0, 0
+	}
+	clear(sh.touched)
+	sh.touched, sh.parceled = sh.touched[:0], 0
+	sh.down.flush()
+	if sh.at == sh.end && len(sh.rest) == 0 {
+		sh.used = 0
+	}
+}
+
+// ship sends what waits for p.
+func (sh *shard) ship(p *port) {
+	if p.first == p.last {
+		a := &sh.parcels[p.first-1]
+		if errno := sh.up.sendto(p.fd, a.body, &a.to); errno != 0 {
+			sh.up.lost++
+		}
+		return
+	}
+	sh.up.fd = p.fd
+	for i := p.first; i != 0; i = sh.parcels[i-1].next {
+		a := &sh.parcels[i-1]
+		sh.up.add(&a.to, nil, a.body, 0)
+	}
+	sh.up.flush()
+}
