@@ -270,3 +270,25 @@ func (l *Lobby) DialGone(ctx context.Context, call string) error {
 	}
 	return nil
 }
+
+// DialEnter takes an admitted caller through the ticket and the pass to a live
+// seat, as a browser would, in one go: there is no page to carry them.
+func (l *Lobby) DialEnter(ctx context.Context, id meeting.ID, admission string) (*Seat, Info, error) {
+	s, err := l.Snapshot(ctx, id)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	a, ok := s.Admission(admission)
+	if !ok || a.Call == "" {
+		return nil, Info{}, meeting.Refuse(meeting.NotFound)
+	}
+	ticket, err := l.Enter(ctx, id, admission, a.Device)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	pass, err := l.Redeem(ctx, ticket)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	return l.Live(ctx, pass)
+}
