@@ -3,7 +3,6 @@ package media
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -18,8 +17,6 @@ type Config struct {
 	// ones; the odd ones stay free beside them, as devices expect. Both 0 is
 	// any port.
 	Low, High uint16
-	// Logger is told of calls by nothing but counts. Nil discards.
-	Logger *slog.Logger
 }
 
 // ErrNoPort is returned while every port of the range is taken.
@@ -42,9 +39,6 @@ func New(c Config) (*Ports, error) {
 	c.Low += c.Low & 1
 	if c.Low > c.High || c.Low == 0 && c.High != 0 {
 		faults = append(faults, fmt.Errorf("media: no even port between %d and %d", c.Low, c.High))
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -79,7 +73,7 @@ func (p *Ports) open(n uint16) (*Port, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a media port: %w", err)
 	}
-	return &Port{conn: conn, log: p.c.Logger}, nil
+	return &Port{conn: conn}, nil
 }
 
 // Conn is what a port is made of: a *net.UDPConn, or a pipe in tests.
@@ -91,10 +85,7 @@ type Conn interface {
 }
 
 // Port is where one call will be heard.
-type Port struct {
-	conn Conn
-	log  *slog.Logger
-}
+type Port struct{ conn Conn }
 
 // Addr is what the answer to the offer names.
 func (p *Port) Addr() netip.AddrPort {

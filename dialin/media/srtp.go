@@ -1,5 +1,13 @@
 package media
 
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/pion/srtp/v3"
+)
+
 // Profile is a suite of RFC 4568 and RFC 7714. The zero value is refused.
 type Profile uint8
 
@@ -20,16 +28,70 @@ type Keys struct {
 	Local, Remote []byte
 }
 
+// sizes are the lengths of master key and salt.
+func (p Profile) sizes() (key, salt int, suite srtp.ProtectionProfile) {
+	switch p {
+	case AES80:
+		return 16, 14, srtp.ProtectionProfileAes128CmHmacSha1_80
+	case AES32:
+		return 16, 14, srtp.ProtectionProfileAes128CmHmacSha1_32
+	case GCM128:
+		return 16, 12, srtp.ProtectionProfileAeadAes128Gcm
+	case GCM256:
+		return 32, 12, srtp.ProtectionProfileAeadAes256Gcm
+	}
+	return 0, 0, 0
+}
+
 // KeySize is how many bytes of master key and salt the profile takes; 0 for
 // an unknown one.
 func (p Profile) KeySize() int {
-	switch p {
-	case AES80, AES32:
-		return 16 + 14
-	case GCM128:
-		return 16 + 12
-	case GCM256:
-		return 32 + 12
+	key, salt, _ := p.sizes()
+	return key + salt
+}
+
+func (k *Keys) check() error {
+	if k == nil {
+		return nil
 	}
-	return 0
+	n := k.Profile.KeySize()
+	if n == 0 {
+		return errors.New("media: keys of no known profile")
+	}
+	if len(k.Local) != n || len(k.Remote) != n {
+		return fmt.Errorf("media: keys of %d and %d bytes, want %d", len(k.Local), len(k.Remote), n)
+	}
+	return nil
+}
+
+func (k *Keys) equal(o *Keys) bool {
+	if k == nil || o == nil {
+		return k == o
+	}
+	return k.Profile == o.Profile && bytes.Equal(k.Local, o.Local) && bytes.Equal(k.Remote, o.Remote)
+}
+
+// seals returns what encrypts; nil keys return nil: in the clear.
+func (k *Keys) seals() (*srtp.Context, error) {
+	if k == nil {
+		return nil, nil
+	}
+	return k.context(k.Local)
+}
+
+// opens returns what decrypts, and refuses what was heard before.
+func (k *Keys) opens() (*srtp.Context, error) {
+	if k == nil {
+		return nil, nil
+	}
+	return k.context(k.Remote, srtp.SRTPReplayProtection(128))
+}
+
+func (k *Keys) context(master []byte, opts ...srtp.ContextOption) (*srtp.Context, error) {
+	key, _, suite := k.Profile.sizes()
+	c, err := srtp.CreateContext(master[:key], master[key:], suite, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("preparing media encryption: %w", err)
+	}
+	return c, nil
 }

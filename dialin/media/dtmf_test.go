@@ -1,0 +1,91 @@
+package media_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"vestibule/dialin/media"
+)
+
+// key is the sound of one key, its two tones at their own levels in dB.
+func key(r rune, d time.Duration, low, high float64) media.Sound {
+	rows, cols := []float64{697, 770, 852, 941}, []float64{1209, 1336, 1477, 1633}
+	for i, k := range "123A456B789C*0#D" {
+		if k == r {
+			return added(media.Tone(rows[i/4], d, low), media.Tone(cols[i%4], d, high))
+		}
+	}
+	return media.Silence(d)
+}
+
+func added(a, b media.Sound) media.Sound {
+	sum := make(media.Sound, len(a))
+	for i := range a {
+		sum[i] = a[i] + b[i]
+	}
+	return sum
+}
+
+func typed(s string, on, off time.Duration, low, high float64) media.Sound {
+	all := media.Silence(off)
+	for _, r := range s {
+		all = media.Chain(all, key(r, on, low, high), media.Silence(off))
+	}
+	return all
+}
+
+func TestKeypadHearsEveryKey(t *testing.T) {
+	const all = "0123456789*#ABCD"
+	for _, c := range []struct {
+		name      string
+		on, off   time.Duration
+		low, high float64
+	}{
+		{"plain", 100 * time.Millisecond, 100 * time.Millisecond, -12, -12},
+		{"as short as Q.24 allows", 45 * time.Millisecond, 45 * time.Millisecond, -12, -12},
+		{"faint", 80 * time.Millisecond, 60 * time.Millisecond, -30, -30},
+		{"loud", 80 * time.Millisecond, 60 * time.Millisecond, -7, -7},
+		{"twisted down", 80 * time.Millisecond, 60 * time.Millisecond, -12, -18},
+		{"twisted up", 80 * time.Millisecond, 60 * time.Millisecond, -15, -12},
+		{"held long", 2 * time.Second, 60 * time.Millisecond, -12, -12},
+	} {
+		if got := media.Keypad(typed(all+"1122", c.on, c.off, c.low, c.high)); got != all+"1122" {
+			t.Errorf("%s: heard %q, want %q", c.name, got, all+"1122")
+		}
+	}
+}
+
+func TestKeypadHearsNoKeyInNoise(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	noise := make(media.Sound, 60*media.Rate)
+	// Something like speech: a pitch that glides, its harmonics, and hiss.
+	phase := 0.0
+	for i := range noise {
+		at := float64(i) / media.Rate
+		phase += 2 * math.Pi * (140 + 60*math.Sin(2.1*at)) / media.Rate
+		v := 0.0
+		for k := 1.0; k < 20; k++ {
+			v += math.Sin(k*phase) / k * (1 + math.Sin(7*at+k))
+		}
+		noise[i] = int16(3000*v*math.Abs(math.Sin(4*at)) + 300*r.NormFloat64())
+	}
+	for name, s := range map[string]media.Sound{
+		"speech": noise, "one tone": media.Tone(770, 5*time.Second, -10), "hold tone": media.HoldTone(),
+		"too short": typed("159", 20*time.Millisecond, 60*time.Millisecond, -12, -12),
+		"silence":   media.Silence(time.Second),
+	} {
+		if got := media.Keypad(s); got != "" {
+			t.Errorf("%s: heard %d keys, want none", name, len(got))
+		}
+	}
+}
+
+func BenchmarkKeypad(b *testing.B) {
+	pcm := media.Tone(700, 20*time.Millisecond, -10)
+	b.ReportAllocs()
+	for b.Loop() {
+		media.Keypad(pcm)
+	}
+}
