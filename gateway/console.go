@@ -195,7 +195,8 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 	for i := len(snap.Recent) - 1; i >= 0 && len(list) < 12; i-- {
 		e := &snap.Recent[i]
 		deed, ok := deeds[e.What]
-		if !ok || e.What == meeting.Turned && e.By == "" && e.Admission == "" {
+		// What a rule did was not done by a host; it shows when they enter.
+		if !ok || e.By == "" && (e.What == meeting.LetIn || e.What == meeting.Turned && e.Admission == "") {
 			continue
 		}
 		entry := web.Entry{At: e.At, Deed: deed, Name: e.Name}
