@@ -70,7 +70,7 @@ func TestT22Cookies(t *testing.T) {
 	for _, v := range []*visitor{host, jd, ml, doctor} {
 		all = append(all, v.given...)
 	}
-	got, want := checkCookies(t, h, all), []string{"__Host-device", "__Host-door", "__Host-room", "__Host-signin"}
+	got, want := checkCookies(t, h, all), []string{"__Host-device", "__Host-door", "__Host-room", "__Host-signin", "__Host-signout"}
 	if !slices.Equal(got, want) {
 		t.Errorf("cookies of the door and the room = %v, want %v", got, want)
 	}

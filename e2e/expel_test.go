@@ -3,10 +3,8 @@ package e2e_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -28,6 +26,29 @@ type sight struct {
 	Lost   int     `json:"lost"`   // packets
 	First  int     `json:"first"`  // packets lost before
 	Packet float64 `json:"packet"` // when the last packet came, in ms
+}
+
+// TestT37ExpelledReplaysEverything records all that a guest of a real meeting
+// ever receives, puts them out, and tries all of it again.
+func TestT37ExpelledReplaysEverything(t *testing.T) {
+	h := openHouse(t)
+	host, desk, guest, third := gather(t, h)
+	stays := third.admission()
+	host.admits(stays)
+	third.joins()
+	desk.sees(stays, 10)
+
+	had := everything(guest, guest.identity())
+	expelledAtOnce(t, host, desk, guest, third)
+	had.replay(t, guest)
+	desk.sees(stays, 10)
+	third.sees(desk.identity(), 10)
+	for _, p := range []*person{host, guest, third} {
+		if n := checkCookies(t, h, p.rec.took().Cookies); len(n) < 3 {
+			t.Errorf("%s was given only %v", p.name, n)
+		}
+	}
+	noToken(t, host, guest, third)
 }
 
 // expelledAtOnce presses the button and times what it does: the frames of the
@@ -93,7 +114,10 @@ func everything(p *person, admission string) possessions {
 	if code, _ := had.again(p.t, p.h, asked{Method: http.MethodGet, URL: p.h.Room + "/-/pass"}); code != http.StatusOK {
 		p.t.Fatalf("the pass answers %d while admitted, want 200", code)
 	}
-	p.checkPath() // the relay credential opens a relay: the media goes through it
+	p.checkPath()
+	if got := eval[relays](p, `spy.relays({...`+myRelay+`, urls: `+myRelay+`.urls.filter((u) => u.includes("udp"))})`); got.Relays == 0 {
+		p.t.Fatalf("the relay credential opens nothing while admitted: %+v", got)
+	}
 	return had
 }
 
@@ -247,80 +271,6 @@ func noToken(t *testing.T, people ...*person) {
 			t.Errorf("%s: %d web socket frames recorded and no access_token=door among them: nothing was looked at", p.name, k.Frames)
 		}
 		t.Logf("%s: looked through %d pieces, %d web socket frames, %d web sockets", p.name, len(k.Pieces), k.Frames, len(k.Sockets))
-	}
-}
-
-// waitingReachesNothing tries every way around the waiting room.
-func waitingReachesNothing(t *testing.T, p *person) {
-	had := possessions{took: p.rec.took(), cookies: map[string]string{}}
-	admission := p.admission()
-	paths := []string{
-		"/", "/-/room", "/-/pass", "/-/events", "/-/assets/room.js", "/-/", "/rtc", "/rtc/v1", "/rtc/validate", "/rtc/v1/validate",
-		"/twirp/livekit.RoomService/ListRooms", "/settings/regions", "/metrics", "/debug/pprof/", "/whip/v1", "/agent",
-	}
-	for _, cookies := range []map[string]string{{}, p.cookies()} {
-		had.cookies = cookies
-		for _, path := range paths {
-			for _, method := range []string{http.MethodGet, http.MethodPost} {
-				a := asked{Method: method, URL: p.h.Room + path, Header: http.Header{"Origin": {p.h.Room}}}
-				if code, says := had.again(t, p.h, a); code != 401 && code != 403 && code != 405 {
-					t.Errorf("%s %s answers %d to one who waits: %.100s", method, path, code, says)
-				}
-			}
-			a := asked{Method: http.MethodGet, URL: p.h.Room + path, Header: http.Header{"Sec-Fetch-Mode": {"navigate"}}}
-			if code, to := had.again(t, p.h, a); code != http.StatusSeeOther || !strings.HasPrefix(to, p.h.Door+"/") {
-				t.Errorf("going to %s answers %d, want the door", path, code)
-			}
-		}
-		for _, path := range []string{"/rtc", "/rtc/v1"} {
-			header := http.Header{"Origin": {p.h.Room}}
-			for k, v := range cookies {
-				header.Add("Cookie", k+"="+v)
-			}
-			c, res, err := websocket.Dial(t.Context(), p.h.Room+path+"?access_token=door", &websocket.DialOptions{HTTPClient: p.h.client, HTTPHeader: header})
-			if err == nil {
-				_ = c.CloseNow()
-			}
-			if res == nil || res.StatusCode != http.StatusUnauthorized {
-				t.Errorf("a web socket at %s for one who waits: %v, want 401", path, err)
-			}
-		}
-	}
-	if len(p.rec.took().Sockets) > 0 || eval[int](p, `pcs.length`) > 0 {
-		t.Error("the waiting page opened a web socket or a peer connection")
-	}
-	noRelay(t, p, fmt.Sprintf("%d:%s", time.Now().Add(time.Hour).Unix(), admission))
-}
-
-// noRelay asks the relay without credentials, and with ones made up.
-func noRelay(t *testing.T, p *person, username string) {
-	t.Helper()
-	c, err := net.Dial("udp", p.h.TURN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	// An Allocate for UDP without credentials (RFC 8656 §7.1).
-	allocate := append([]byte{0x00, 0x03, 0x00, 0x08, 0x21, 0x12, 0xA4, 0x42}, "twelve bytes"...)
-	allocate = append(allocate, 0x00, 0x19, 0x00, 0x04, 17, 0, 0, 0)
-	if _, err := c.Write(allocate); err != nil {
-		t.Fatal(err)
-	}
-	answer := make([]byte, 1500)
-	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	n, err := c.Read(answer)
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err)
-	}
-	// 0x0113 is the error response to Allocate.
-	if n < 20 || answer[0] != 0x01 || answer[1] != 0x13 {
-		t.Errorf("the relay answers % x to an Allocate without credentials, want an error", answer[:min(n, 20)])
-	}
-	got := eval[relays](p, fmt.Sprintf(`spy.relays({urls: "turn:%s?transport=udp", username: %q, credential: "made up"})`, p.h.TURN, username))
-	if got.Relays > 0 || len(got.Refusals) == 0 {
-		t.Errorf("the relay gave made-up credentials %+v, want refusals", got)
 	}
 }
 

@@ -77,7 +77,7 @@ func openHouse(t *testing.T, args ...string) *house {
 	ready := filepath.Join(t.TempDir(), "ready.json")
 	h := &house{log: &output{}}
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program,
-		append([]string{"--listen", "127.0.0.1:0", "--ready-file", ready, "--lang", "fr"}, args...)...)
+		append([]string{"--listen", "127.0.0.1:0", "--ready-file", ready, "--lang", "fr", "--verbose"}, args...)...)
 	cmd.Stdout, cmd.Stderr = h.log, h.log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

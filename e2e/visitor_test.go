@@ -196,21 +196,38 @@ func attr(n *html.Node, name string) string {
 	return ""
 }
 
-// words is the text a person reads on the page.
+// words is the text a person reads on the page, a line for each block.
 func (v *visitor) words() string {
 	doc, err := html.Parse(strings.NewReader(v.text))
 	if err != nil {
 		return v.text
 	}
 	var b strings.Builder
-	for n := range doc.Descendants() {
-		if n.Type == html.TextNode && n.Parent.Data != "style" && n.Parent.Data != "script" && n.Parent.Data != "noscript" {
-			if s := strings.Join(strings.Fields(n.Data), " "); s != "" {
-				b.WriteString(s + "\n")
-			}
+	says(&b, doc)
+	var lines []string
+	for l := range strings.Lines(b.String()) {
+		if l = strings.Join(strings.Fields(l), " "); l != "" {
+			lines = append(lines, l)
 		}
 	}
-	return b.String()
+	return strings.Join(lines, "\n")
+}
+
+func says(b *strings.Builder, n *html.Node) {
+	switch n.Data {
+	case "style", "script", "noscript", "template":
+		return
+	}
+	if n.Type == html.TextNode {
+		b.WriteString(strings.ReplaceAll(n.Data, "\n", " "))
+	}
+	for c := range n.ChildNodes() {
+		says(b, c)
+	}
+	switch n.Data {
+	case "p", "h1", "h2", "h3", "li", "dt", "dd", "button", "summary", "title", "label", "div", "section":
+		b.WriteString("\n")
+	}
 }
 
 // want fails the test unless the page answered so and says this.
