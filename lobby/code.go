@@ -19,7 +19,15 @@ const MailsPerMailbox = 5
 // SendCode mails a one-time code to the invitation's mailbox. It answers a
 // refusal when the budget is spent and *mail.Fault when the mail cannot leave.
 func (l *Lobby) SendCode(ctx context.Context, link, attempt string) error {
-	return l.sendCode(ctx, link, attempt, time.Now())
+	if attempt == "" {
+		return l.sendCode(ctx, link, attempt, time.Now())
+	}
+	// A double click is one request: the browser drops the first and waits for
+	// the second, and only one may count against the mailbox.
+	_, err, _ := l.sends.Do(link+attempt, func() (any, error) {
+		return nil, l.sendCode(context.WithoutCancel(ctx), link, attempt, time.Now())
+	})
+	return err
 }
 
 func (l *Lobby) sendCode(ctx context.Context, link, attempt string, now time.Time) error {

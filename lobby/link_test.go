@@ -202,14 +202,7 @@ func splice(t *testing.T, head, rest string, n int) string {
 // another creates a further meeting, with a form of its own.
 func (s *site) another(t *testing.T, form string, names ...string) meeting.ID {
 	t.Helper()
-	dr := lobby.Draft{
-		Title: "Consultation", Starts: time.Now().Add(time.Minute), Ends: time.Now().Add(time.Hour),
-		Zone: "Europe/Paris", Lang: "fr",
-	}
-	for _, n := range names {
-		dr.Invitees = append(dr.Invitees, lobby.Invitee{Name: n, Email: strings.ToLower(n) + "@exemple.fr"})
-	}
-	id, err := s.Create(t.Context(), s.host, dr, form)
+	id, err := s.Create(t.Context(), s.host, draft(names...), form)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,6 +115,7 @@ type Lobby struct {
 	losses   []loss               // guarded by mu: whose channels are still to be cut
 	outlaws  sync.Map             // outlaw -> time.Time at which the store confirmed, zero before
 	flights  singleflight.Group   // refreshes under way for Live, by meeting
+	sends    singleflight.Group   // codes on their way, by attempt
 	dirty    chan *live
 	lost     chan struct{} // losses has something
 	mails    [posts]chan letter
