@@ -63,24 +63,34 @@ func (s *Server) inside(h func(http.ResponseWriter, seated) error) http.Handler 
 // sent to the door, a script gets a status.
 func (s *Server) refuseInRoom(w http.ResponseWriter, r *http.Request, no *meeting.Refusal) {
 	code := status(no.Reason)
-	after := s.c.Door + "/"
-	if c, err := r.Cookie(roomCookie); err == nil {
-		if a, ok := lobby.AdmissionOf(c.Value); ok {
-			after = s.c.Door + "/a/" + a
-		}
+	after := s.after(r)
+	// A person reads the door's pages; the room's own answers are for scripts.
+	if r.Header.Get("Sec-Fetch-Mode") == "navigate" || no.Reason == meeting.TicketSpent {
+		http.Redirect(w, r, after, http.StatusSeeOther)
+		return
 	}
 	if code == http.StatusServiceUnavailable {
 		answerJSON(w, code, map[string]string{"state": "busy"})
-		return
-	}
-	if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" || no.Reason == meeting.TicketSpent {
-		http.Redirect(w, r, after, http.StatusSeeOther)
 		return
 	}
 	if code != http.StatusUnauthorized {
 		code = http.StatusForbidden
 	}
 	answerJSON(w, code, map[string]string{"state": stateOf(no.Reason), "after": after})
+}
+
+// after is where somebody belongs whom the room does not let in: the page of
+// the admission they claim, which asks for proof itself.
+func (s *Server) after(r *http.Request) string {
+	if a, ok := lobby.AdmissionOf(r.PostForm.Get("ticket")); ok {
+		return s.c.Door + "/a/" + a
+	}
+	if c, err := r.Cookie(roomCookie); err == nil {
+		if a, ok := lobby.AdmissionOf(c.Value); ok {
+			return s.c.Door + "/a/" + a
+		}
+	}
+	return s.c.Door + "/"
 }
 
 // redeem turns a ticket into the room cookie. It is the one request that comes

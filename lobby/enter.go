@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
+	"log/slog"
 	"time"
 
 	"vestibule/meeting"
@@ -20,15 +20,22 @@ const carriedLen = meetingLen + 16 + secretLen
 // single-use ticket from the door to the room.
 func (l *Lobby) Enter(ctx context.Context, id meeting.ID, admission, device string) (ticket string, err error) {
 	ticket, mac := l.mint("ticket", id, admission)
+	var m meeting.Meeting
 	out, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
 		d, err := t.admission(admission)
 		if err != nil {
 			return outcome{}, err
 		}
+		m = d.Meeting
 		_, no, err := t.apply(d, meeting.Step{Device: device, MAC: mac}, time.Now())
 		return outcome{No: no}, err
 	})
 	if err := answered(out, err); err != nil {
+		return "", err
+	}
+	// Not before: who is not admitted must not make the conference server
+	// stir (T34).
+	if err := l.open(ctx, &m); err != nil {
 		return "", err
 	}
 	return ticket, nil
@@ -55,8 +62,8 @@ func (l *Lobby) Redeem(ctx context.Context, ticket string) (pass string, err err
 		}
 		// Only for a good ticket, and before it is spent: a conference server
 		// that is down costs nobody their ticket.
-		if err := l.c.Backend.Open(ctx, d.Meeting.Room); err != nil {
-			return outcome{}, fmt.Errorf("opening the room of meeting %s: %w", id, err)
+		if err := l.open(ctx, &d.Meeting); err != nil {
+			return outcome{}, err
 		}
 		opened = true
 		return outcome{}, nil
@@ -65,6 +72,16 @@ func (l *Lobby) Redeem(ctx context.Context, ticket string) (pass string, err err
 		return "", err
 	}
 	return pass, nil
+}
+
+// open makes sure that the room is there. A conference server that is away is
+// told to people as such, before they leave the door's own pages.
+func (l *Lobby) open(ctx context.Context, m *meeting.Meeting) error {
+	if err := l.c.Backend.Open(ctx, m.Room); err != nil {
+		l.log.ErrorContext(ctx, "room not opened", slog.String("meeting", string(m.ID)), slog.Any("error", err))
+		return meeting.Refuse(meeting.Busy)
+	}
+	return nil
 }
 
 // mint returns a fresh secret bound to an admission, and its fingerprint.
