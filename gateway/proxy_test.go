@@ -1,0 +1,359 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"vestibule/conference"
+)
+
+// echo is a conference server and its backend that let everything below /app
+// pass as it comes: what is then missing, the gateway itself took away.
+type echo struct {
+	*httptest.Server
+	answer http.HandlerFunc // instead of nothing
+	mu     sync.Mutex
+	got    []*http.Request // guarded by mu
+}
+
+func newEcho(t *testing.T, answer http.HandlerFunc) *echo {
+	t.Helper()
+	e := &echo{answer: answer}
+	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		c := r.Clone(context.WithoutCancel(r.Context()))
+		c.Trailer = r.Trailer.Clone()
+		e.mu.Lock()
+		e.got = append(e.got, c)
+		e.mu.Unlock()
+		if e.answer != nil {
+			e.answer(w, r)
+		}
+	}))
+	t.Cleanup(e.Close)
+	return e
+}
+
+func (e *echo) last() *http.Request {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.got) == 0 {
+		return nil
+	}
+	return e.got[len(e.got)-1]
+}
+
+func (e *echo) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.got)
+}
+
+// The methods of conference.Backend.
+func (*echo) Open(context.Context, string) error                     { return nil }
+func (*echo) Remove(context.Context, string, string) error           { return nil }
+func (*echo) Participants(context.Context, string) ([]string, error) { return nil, nil }
+func (*echo) Capabilities() conference.Capabilities                  { return conference.Capabilities{} }
+func (*echo) Scrub(*http.Response)                                   {}
+
+func (e *echo) Upstream() *url.URL {
+	u, err := url.Parse(e.URL)
+	if err != nil {
+		panic(err)
+	}
+	return u
+}
+
+func (e *echo) Transport() http.RoundTripper { return e.Client().Transport }
+
+func (*echo) Allow(_, path string, upgrade bool) conference.Kind {
+	switch {
+	case !strings.HasPrefix(path, "/app"):
+		return conference.Refuse
+	case upgrade:
+		return conference.Signal
+	}
+	return conference.Page
+}
+
+func (*echo) Prepare(out *http.Request, g conference.Grants) error {
+	out.Header.Set("Authorization", "Bearer "+g.Admission)
+	return nil
+}
+
+func (*echo) Wrap(b io.ReadWriteCloser, _ conference.Grants, _ func() conference.Relay, _ *http.Response) io.ReadWriteCloser {
+	return b
+}
+
+// backed is echo as a Backend: Close of the server and of a room differ.
+type backed struct{ *echo }
+
+func (backed) Close(context.Context, string) error { return nil }
+
+// echoing opens a house in front of an echo, with its host inside.
+func echoing(t *testing.T, answer http.HandlerFunc) (*echo, *site, *visitor, string) {
+	t.Helper()
+	e := newEcho(t, answer)
+	s := openWith(t, setup{backend: backed{e}})
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe")
+	h.want(h.post(m.path("/enter"), nil), http.StatusOK, "the way in")
+	h.redeems()
+	return e, s, h, m.snapshot().Admissions[0].ID
+}
+
+// claims are headers by which servers and frameworks learn who somebody is and
+// where they come from.
+func claims() []string {
+	return []string{
+		"X-Forwarded-User", "X_Forwarded_User", "X-FORWARDED_user", "X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-Host", "X-Forwarded-Proto",
+		"X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Access-Token", "X-Forwarded-Preferred-Username", "X-Forwarded", "Forwarded", "Forwarded-For",
+		"Remote-User", "REMOTE_USER", "Remote-Groups", "X-Remote-User", "X-Remote-Group", "X-WebAuth-User", "X-Auth-User", "X-Auth-Request-User",
+		"X-Auth-Request-Email", "X-Authenticated-User", "X-User", "X-User-Id", "User-Id", "User_Id", "Meeting-Id", "Voice-Bridge", "User-Name",
+		"X-Real-IP", "X_Real_Ip", "True-Client-IP", "CF-Connecting-IP", "Cf_Connecting_Ip", "Fastly-Client-IP", "X-Client-IP", "Client-IP", "X-Cluster-Client-IP",
+		"X-Originating-IP", "X-Remote-Addr", "X-ProxyUser-Ip", "X-Original-URL", "X-Rewrite-URL", "X-Original-Host", "X-Host", "X-HTTP-Method-Override", "X-Method-Override",
+		"X-Amzn-Oidc-Identity", "X-Goog-Authenticated-User-Email", "X-Ms-Client-Principal", "Tailscale-User-Login", "X-SSL-Client-Cert", "X-Client-Cert", "Ssl-Client-Verify",
+		"Authorization", "Proxy-Authorization", "X-Access-Token", "Cookie", "Referer", "Origin", "Via", "X-Request-Id", "Traceparent", "Expect-Ct", "Destination", "X-Middleware-Subrequest",
+	}
+}
+
+// TestT26OnlyOursIsSaid spells identities in every way, by HTTP/1.1 and HTTP/2,
+// names our own headers in Connection and brings trailers.
+func TestT26OnlyOursIsSaid(t *testing.T) {
+	t.Parallel()
+	e, s, h, admission := echoing(t, nil)
+	want := http.Header{
+		"Authorization": {"Bearer " + admission}, "User-Agent": {h.agent}, "X-Forwarded-For": {"127.0.0.1"},
+		"X-Forwarded-Host": {"room.example"}, "X-Forwarded-Proto": {"https"}, "Accept": {"*/*"}, "Accept-Encoding": {"gzip"},
+	}
+	for _, two := range []bool{false, true} {
+		v := s.browser(t, two)
+		v.plant(roomOrigin, "__Host-room", h.cookie(roomOrigin, "__Host-room"))
+		bare := func(method string, body io.Reader) *http.Request {
+			r := v.request(method, roomOrigin+"/app/x", body)
+			r.Header.Set("Accept", "*/*")
+			return r
+		}
+		check := func(what string, want http.Header) {
+			t.Helper()
+			if d := cmp.Diff(want, e.last().Header); d != "" {
+				t.Errorf("%s, HTTP/2 %v (-want +got):\n%s", what, two, d)
+			}
+		}
+		for _, name := range claims() {
+			r := bare(http.MethodGet, nil)
+			r.Header[name] = append(r.Header[name], "mallory")
+			v.want(v.send(r), http.StatusOK, name)
+			check(name, want)
+		}
+		r := bare(http.MethodPost, io.MultiReader(strings.NewReader("x"))) // chunked
+		r.Trailer = http.Header{"X-Forwarded-User": {"mallory"}, "Authorization": {"mallory"}}
+		v.want(v.send(r), http.StatusOK, "trailers")
+		if got := e.last().Trailer; len(got) > 0 {
+			t.Errorf("the trailers %v passed", got)
+		}
+		check("trailers", want)
+	}
+	for _, token := range []string{"Authorization", "X-Forwarded-For, Authorization", "close, x-forwarded-host", "X-Forwarded-Proto, keep-alive, TE"} {
+		s.raw(t, "GET /app/x HTTP/1.1\r\nHost: room.example\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nUser-Agent: "+h.agent+"\r\nCookie: __Host-room="+h.cookie(roomOrigin, "__Host-room")+
+			"\r\nX-Forwarded-For: 6.6.6.6\r\nAuthorization: mallory\r\nConnection: close\r\nConnection: "+token+"\r\n\r\n")
+		if d := cmp.Diff(want, e.last().Header); d != "" {
+			t.Errorf("Connection: %s (-want +got):\n%s", token, d)
+		}
+	}
+}
+
+// TestT26BackendCannotWeakenTheRoom lets the conference server say what would
+// open the room's origin to others.
+func TestT26BackendCannotWeakenTheRoom(t *testing.T) {
+	t.Parallel()
+	_, _, h, _ := echoing(t, func(w http.ResponseWriter, _ *http.Request) {
+		bad := map[string]string{
+			"Content-Security-Policy": "default-src *", "X-Frame-Options": "ALLOWALL", "Referrer-Policy": "unsafe-url", "Permissions-Policy": "camera=*",
+			"Strict-Transport-Security": "max-age=0", "Cross-Origin-Opener-Policy": "unsafe-none", "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Credentials": "true",
+			"Set-Cookie": "a=b; Domain=example", "Server": "livekit", "Alt-Svc": `h3="evil.example:443"`, "Service-Worker-Allowed": "/", "Clear-Site-Data": `"*"`, "Refresh": "0; url=https://evil.example",
+		}
+		for k, v := range bad {
+			w.Header().Set(k, v)
+		}
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusOK)
+	})
+	a := h.want(h.get(roomOrigin+"/app/x"), http.StatusOK, "a page") // the checks at the end look at it
+	for _, name := range []string{"Set-Cookie", "Alt-Svc", "Service-Worker-Allowed", "Clear-Site-Data", "Refresh", "Server"} {
+		if got := a.header[name]; got != nil {
+			t.Errorf("the browser is told %s: %q", name, got)
+		}
+	}
+	for _, e := range []string{"Content-Security-Policy", "Permissions-Policy", "Strict-Transport-Security", "Referrer-Policy"} {
+		if got := a.header[e]; len(got) != 1 || strings.Contains(got[0], "*") || strings.Contains(got[0], "unsafe") {
+			t.Errorf("%s = %q, want ours alone", e, got)
+		}
+	}
+}
+
+// TestT33RedirectsAreNotFollowed has the conference server lead elsewhere.
+func TestT33RedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	var hits atomic.Int64
+	canary := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
+	t.Cleanup(canary.Close)
+	var to atomic.Value
+	_, _, h, _ := echoing(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, to.Load().(string), http.StatusFound)
+	})
+	for _, l := range []string{canary.URL, "http://169.254.169.254/latest/meta-data/", canary.URL + "/x", "//" + strings.TrimPrefix(canary.URL, "http://")} {
+		to.Store(l)
+		res, err := h.c.Do(h.request(http.MethodGet, roomOrigin+"/app/x", nil)) // not recorded: it leads elsewhere
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusFound && res.StatusCode != http.StatusBadGateway {
+			t.Errorf("a redirect to %s = %d, want 302 or 502", l, res.StatusCode)
+		}
+	}
+	if n := hits.Load(); n != 0 {
+		t.Errorf("the redirect was followed %d times", n)
+	}
+}
+
+// TestT30OnlyWebSocketsUpgrade asks to switch to anything else, as somebody
+// who is inside.
+func TestT30OnlyWebSocketsUpgrade(t *testing.T) {
+	t.Parallel()
+	e, s, h, _ := echoing(t, nil)
+	cookie := "Cookie: __Host-room=" + h.cookie(roomOrigin, "__Host-room") + "\r\n"
+	for _, up := range []string{
+		"h2c", "TLS/1.0", "connect-udp", "websocket, h2c", "h2c, websocket", "websocket/13", "Websocket\t, x", "HTTP/2.0", "IRC/6.9", "web socket", "websocketx", "websocket\r\nUpgrade: h2c", "h2c\r\nUpgrade: websocket",
+	} {
+		for _, conn := range []string{"Upgrade", "Upgrade, HTTP2-Settings", "keep-alive, upgrade"} {
+			a := s.raw(t, "GET /app/ws HTTP/1.1\r\nHost: room.example\r\nOrigin: "+roomOrigin+"\r\n"+cookie+"Connection: "+conn+"\r\nUpgrade: "+up+"\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+			if a.status < 400 {
+				t.Errorf("Upgrade: %q with Connection: %s = %d", up, conn, a.status)
+			}
+		}
+	}
+	for _, line := range []string{"CONNECT room.example:443", "CONNECT /app/ws", "CONNECT 169.254.169.254:80", "PRI *", "TRACE /app/x", "OPTIONS *"} {
+		a := s.raw(t, line+" HTTP/1.1\r\nHost: room.example\r\n"+cookie+"Connection: close\r\n\r\n")
+		if strings.HasPrefix(line, "TRACE") || strings.HasPrefix(line, "OPTIONS") {
+			continue // answered, by whom the next check tells
+		}
+		if a.status < 400 {
+			t.Errorf("%s = %d", line, a.status)
+		}
+	}
+	if status := s.extendedConnect(t, h.cookie(roomOrigin, "__Host-room")); status == "200" {
+		t.Error("extended CONNECT over HTTP/2 was accepted")
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range e.got {
+		if r.Header.Get("Upgrade") != "" || r.Method == http.MethodConnect {
+			t.Errorf("the conference server saw %s %s, Upgrade %q", r.Method, r.URL, r.Header.Get("Upgrade"))
+		}
+	}
+}
+
+// extendedConnect asks for a web socket as RFC 8441 does, and answers the
+// status, or "reset".
+func (s *site) extendedConnect(t *testing.T, pass string) string {
+	t.Helper()
+	c := s.connect(t, "h2")
+	defer c.Close()
+	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
+		t.Fatal(err)
+	}
+	var block bytes.Buffer
+	enc := hpack.NewEncoder(&block)
+	for _, f := range [][2]string{
+		{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":authority", "room.example"}, {":path", "/app/ws"},
+		{"origin", roomOrigin}, {"cookie", "__Host-room=" + pass}, {"sec-websocket-version", "13"},
+	} {
+		if err := enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fr := http2.NewFramer(c, c)
+	fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	if err := fr.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		f, err := fr.ReadFrame()
+		if err != nil {
+			return "reset"
+		}
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			return f.PseudoValue("status")
+		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+			return "reset"
+		}
+	}
+}
+
+// crooked are paths that some server reads as another one.
+func crooked() []string {
+	var all []string
+	for _, base := range []string{"/rtc", "/rtc/v1", "/rtc/validate", "/rtc/v1/validate", "/twirp/livekit.RoomService/DeleteRoom"} {
+		_, tail, _ := strings.Cut(base[1:], "/")
+		all = append(
+			all, base+"/", base+"//", "/"+base, "//"+base, base+"/.", base+"/..", base+"/./", base+"/../", "/."+base, "/.."+base, "/x/.."+base, "/x/%2e%2e"+base,
+			"/%2e"+base, "/%2e%2e"+base, "/%2E%2E"+base, "/.%2e"+base, "/%252e%252e"+base, "/x%2f.."+base, "/x/..%2f"+base[1:], "/..;"+base, base+";", base+";x=1", "/;"+base, base+"%00", "/%00"+base, base+"%20", base+"%09", base+"%0a", base+"%0d%0a",
+			base+"\\", "\\"+base[1:], strings.ReplaceAll(base, "/", "\\"), base+"%5c", "/x%5c..%5c"+base[1:], base+"%2f", strings.Replace(base, "r", "%72", 1), base+"%23", base+"%3f", base+"%3fx", base+"%ff", base+"\xff", base+"\xc0\xaf", "/\xc0\xae\xc0\xae"+base, base+"/%c0%ae%c0%ae",
+			strings.ToUpper(base), strings.Replace(base, "t", "T", 1), base+"/"+tail+"x", base+".", base+"..", base+"%2e", base+"#", base+"#x", base+"\t", base+"~", base+"*", "/-/.."+base, "/-"+base, "/-/room/.."+base, "/-/assets/.."+base, "/-/assets/%2e%2e"+base,
+			"http://room.example"+base+"/..", "https://room.example/x/.."+base, "https://room.example//"+base, "https://room.example"+base+"%2f", "room.example"+base, "*"+base, "x"+base, "?"+base, base[1:],
+		)
+	}
+	return append(all, "*", "/*", "", "/%", "/%zz", "/%2", "/%u002e", "/../../etc/passwd", "//evil.example/rtc", "/%2e%2e/%2e%2e/x", "/．．/rtc", "/rtc\u2215v1", "/rtc／v1", "/\u200brtc", "/rtc\u200b")
+}
+
+// TestT27CrookedPaths sends them all as somebody inside, over raw TLS, with and
+// without the wish for a web socket.
+func TestT27CrookedPaths(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe")
+	h.opens(m)
+	cookie := "Origin: " + roomOrigin + "\r\nCookie: __Host-room=" + h.cookie(roomOrigin, "__Host-room") + "\r\n"
+	upgrade := "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+	rows := crooked()
+	for _, p := range rows {
+		for _, up := range []string{"Connection: close\r\n", upgrade} {
+			for _, method := range []string{"GET", "POST"} {
+				before := len(s.fake.Requests())
+				a := s.raw(t, method+" "+p+" HTTP/1.1\r\nHost: room.example\r\n"+cookie+up+"\r\n")
+				if a.status < 300 || a.status < 400 && a.to() != "" && !strings.HasPrefix(a.to(), doorOrigin) {
+					t.Errorf("%s %q = %d to %q, want a refusal", method, p, a.status, a.to())
+				}
+				if got := s.fake.Requests(); len(got) != before {
+					t.Errorf("%s %q reached the conference server as %s", method, p, got[before].RequestURI)
+				}
+			}
+		}
+	}
+	if len(rows) < 120 {
+		t.Errorf("%d rows", len(rows))
+	}
+	a := s.raw(t, "GET /rtc/validate HTTP/1.1\r\nHost: room.example\r\n"+cookie+"Connection: close\r\n\r\n")
+	if a.status != http.StatusOK {
+		t.Errorf("the straight path = %d, want 200", a.status)
+	}
+}
