@@ -49,6 +49,9 @@ func (c *conceal) missing() int16 {
 	return c.keep(c.next())
 }
 
+// dead reports whether nothing is left to be made of the wave.
+func (c *conceal) dead() bool { return c.lost && (c.made >= dies || c.quiet) }
+
 func (c *conceal) keep(v int16) int16 {
 	c.past[c.at%512] = v
 	c.at++

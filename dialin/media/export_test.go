@@ -37,21 +37,6 @@ type Events struct{ e events }
 // Take reads one.
 func (e *Events) Take(ts uint32, payload []byte) rune { return e.e.take(ts, payload) }
 
-// Buffer is a jitter buffer.
-type Buffer struct{ jitter }
-
-// NewBuffer returns an empty one.
-func NewBuffer(c Codec) *Buffer { return &Buffer{jitter{codec: c}} }
-
-// Put and Take are its two ends, Delay what it holds back.
-func (b *Buffer) Put(ts uint32, codes []byte) bool { return b.put(ts, codes) }
-
-// Take fills out.
-func (b *Buffer) Take(out []int16) { b.take(out) }
-
-// Delay is in milliseconds.
-func (b *Buffer) Delay() int { return int(b.delay().Milliseconds()) }
-
 // Call is a session without its goroutines.
 type Call struct {
 	s *Session

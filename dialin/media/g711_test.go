@@ -38,8 +38,16 @@ func TestG711Corners(t *testing.T) {
 		code  byte
 		want  int16
 	}{
-		{media.PCMU, 0xFF, 0}, {media.PCMU, 0x7F, 0}, {media.PCMU, 0x00, -32124}, {media.PCMU, 0x80, 32124}, {media.PCMU, 0xF0, 120},
-		{media.PCMA, 0xD5, 8}, {media.PCMA, 0x55, -8}, {media.PCMA, 0xAA, 32256}, {media.PCMA, 0x2A, -32256}, {media.PCMA, 0xC5, 264},
+		{media.PCMU, 0xFF, 0},
+		{media.PCMU, 0x7F, 0},
+		{media.PCMU, 0x00, -32124},
+		{media.PCMU, 0x80, 32124},
+		{media.PCMU, 0xF0, 120},
+		{media.PCMA, 0xD5, 8},
+		{media.PCMA, 0x55, -8},
+		{media.PCMA, 0xAA, 32256},
+		{media.PCMA, 0x2A, -32256},
+		{media.PCMA, 0xC5, 264},
 	} {
 		enc, dec := c.codec.Law()
 		if got := dec(c.code); got != c.want {

@@ -2,14 +2,16 @@ package media
 
 import "time"
 
-// jitter puts the caller's sound in order and holds it back just long enough
-// that it need not be interrupted. It works by timestamps, not by packets:
-// sound of any packet size, doubled or out of order, falls into its place.
-type jitter struct {
-	codec Codec
-	// ring has the codes that have come, marked with here, by timestamp.
-	ring [ringSize]uint16
+// Buffer puts one voice in order and holds it back just long enough, between
+// 40 and 200 ms, that it need not be interrupted. It works by timestamps, not
+// by packets: sound of any packet size, doubled or out of order, falls into
+// its place, and what is missing is bridged. The zero value is ready. It is
+// used by one goroutine at a time.
+type Buffer struct {
+	// ring has the samples that have come, marked with here, by timestamp.
+	ring [ringSize]uint32
 	play uint32 // the timestamp that is played next
+	end  uint32 // the timestamp after the last sample that has come
 	on   bool   // play is set
 
 	// ahead of this and the last window of packets: how long before its turn
@@ -28,7 +30,7 @@ type jitter struct {
 
 const (
 	ringSize = 4096 // half a second
-	here     = 0x100
+	here     = 1 << 16
 
 	minDelay = Rate * 40 / 1000
 	maxDelay = Rate * 200 / 1000
@@ -43,124 +45,135 @@ const (
 func mod(ts uint32) uint32 { return ts % ringSize }
 
 // begin sets the clock so that ts is played after the delay.
-func (j *jitter) begin(ts uint32, delay int) {
-	clear(j.ring[:])
-	j.play, j.on = ts-uint32(delay), true
-	j.least, j.most, j.mostBefore, j.packets = delay, delay, delay, 0
-	j.lates, j.astray, j.hold, j.skip = 0, 0, 0, 0
+func (b *Buffer) begin(ts uint32, delay int) {
+	clear(b.ring[:])
+	b.play, b.end, b.on = ts-uint32(delay), ts, true
+	b.least, b.most, b.mostBefore, b.packets = delay, delay, delay, 0
+	b.lates, b.astray, b.hold, b.skip = 0, 0, 0, 0
 }
 
-// put takes the codes of one packet. It returns false when they come too late.
-func (j *jitter) put(ts uint32, codes []byte) bool {
-	if !j.on {
-		j.begin(ts, minDelay)
+// Put takes the samples of one packet. It returns false when they come too
+// late.
+func (b *Buffer) Put(ts uint32, pcm []int16) bool {
+	if !b.on {
+		b.begin(ts, minDelay)
 	}
-	ahead := int(int32(ts - j.play))
-	if ahead < -maxDelay || ahead+len(codes) > ringSize {
-		return j.stray(ts, codes)
+	ahead := int(int32(ts - b.play))
+	if ahead < -maxDelay || ahead+len(pcm) > ringSize {
+		return b.stray(ts, pcm)
 	}
-	j.astray = 0
-	if j.learn(ahead); j.lates >= manyLate {
-		j.begin(ts, j.spread())
-		ahead = int(int32(ts - j.play))
+	b.astray = 0
+	if b.learn(ahead); b.lates >= manyLate {
+		b.begin(ts, b.spread())
+		ahead = int(int32(ts - b.play))
 	}
 	late := 0
 	if ahead < 0 {
-		late = min(-ahead, len(codes))
+		late = min(-ahead, len(pcm))
 	}
-	for i := late; i < len(codes); i++ {
-		j.ring[mod(ts+uint32(i))] = here | uint16(codes[i])
+	for i := late; i < len(pcm); i++ {
+		b.ring[mod(ts+uint32(i))] = here | uint32(uint16(pcm[i]))
 	}
-	return late < len(codes)
+	if end := ts + uint32(len(pcm)); int32(end-b.end) > 0 {
+		b.end = end
+	}
+	return late < len(pcm)
 }
 
 // stray judges a packet from far away. The device may have set its clock anew:
 // two packets that agree with each other are believed, one is not.
-func (j *jitter) stray(ts uint32, codes []byte) bool {
-	near := int32(ts - j.strayTS)
-	j.strayTS = ts
-	if j.astray++; j.astray < 2 || near < 0 || near > Rate {
+func (b *Buffer) stray(ts uint32, pcm []int16) bool {
+	near := int32(ts - b.strayTS)
+	b.strayTS = ts
+	if b.astray++; b.astray < 2 || near < 0 || near > Rate {
 		return false
 	}
-	j.begin(ts, j.spread())
-	return j.put(ts, codes)
+	b.begin(ts, b.spread())
+	return b.Put(ts, pcm)
 }
 
 // spread is the delay that the packets of late would have needed.
-func (j *jitter) spread() int {
-	return min(max(max(j.most, j.mostBefore)-j.least+margin, minDelay), maxDelay)
+func (b *Buffer) spread() int {
+	return min(max(max(b.most, b.mostBefore)-b.least+margin, minDelay), maxDelay)
 }
 
 // learn decides from how early packets come whether to fall back or catch up.
-func (j *jitter) learn(ahead int) {
+func (b *Buffer) learn(ahead int) {
 	// By the time it is played, the rest of hold will have passed.
-	ahead += j.hold
-	j.most, j.least = max(j.most, ahead), min(j.least, ahead)
+	ahead += b.hold
+	b.most, b.least = max(b.most, ahead), min(b.least, ahead)
 	if ahead >= 0 {
-		j.lates = 0
+		b.lates = 0
 	} else {
-		j.lates++
-		need := min(margin-ahead, max(maxDelay-max(j.most, j.mostBefore), 0))
-		j.hold += need
-		j.most, j.mostBefore, j.least = j.most+need, j.mostBefore+need, j.least+need
-		j.skip = 0
+		b.lates++
+		need := min(margin-ahead, max(maxDelay-max(b.most, b.mostBefore), 0))
+		b.hold += need
+		b.most, b.mostBefore, b.least = b.most+need, b.mostBefore+need, b.least+need
+		b.skip = 0
 	}
-	if j.packets++; j.packets < window {
+	if b.packets++; b.packets < window {
 		return
 	}
-	delay := max(j.most, j.mostBefore)
-	if spare := min(j.least-2*margin, delay-minDelay); spare > 0 && j.hold == 0 {
-		j.skip = min(spare/2+1, 2*margin)
-		j.most, j.least = j.most-j.skip, j.least-j.skip
+	delay := max(b.most, b.mostBefore)
+	if spare := min(b.least-2*margin, delay-minDelay); spare > 0 && b.hold == 0 {
+		b.skip = min(spare/2+1, 2*margin)
+		b.most, b.least = b.most-b.skip, b.least-b.skip
 	} else if short := minDelay - delay; short > margin {
-		j.hold += short
-		j.most, j.least = j.most+short, j.least+short
+		b.hold += short
+		b.most, b.least = b.most+short, b.least+short
 	}
-	j.mostBefore, j.packets = j.most, 0
-	j.most, j.least = j.least, j.most
+	b.mostBefore, b.packets = b.most, 0
+	b.most, b.least = b.least, b.most
 }
 
-// take fills out with what is played next.
-func (j *jitter) take(out []int16) {
-	if j.skip > 0 {
-		j.catchUp()
+// Take fills out with what is played next. It returns false when that is
+// nothing but silence.
+func (b *Buffer) Take(out []int16) bool {
+	if b.skip > 0 {
+		b.catchUp()
+	}
+	if !b.on || b.conceal.dead() && int32(b.end-b.play) <= 0 {
+		held := min(b.hold, len(out))
+		b.hold -= held
+		b.play += uint32(len(out) - held)
+		clear(out)
+		return false
 	}
 	for i := range out {
-		switch c := j.ring[mod(j.play)]; {
-		case !j.on || j.hold > 0:
-			j.hold = max(j.hold-1, 0)
-			out[i] = j.conceal.missing()
+		switch s := b.ring[mod(b.play)]; {
+		case b.hold > 0:
+			b.hold--
+			out[i] = b.conceal.missing()
 			continue
-		case c == 0:
-			out[i] = j.conceal.missing()
+		case s == 0:
+			out[i] = b.conceal.missing()
 		default:
-			j.ring[mod(j.play)] = 0
-			out[i] = j.conceal.good(j.codec.decode(byte(c)))
+			b.ring[mod(b.play)] = 0
+			out[i] = b.conceal.good(int16(s))
 		}
-		j.play++
+		b.play++
 	}
+	return true
 }
 
 // catchUp leaves skip samples out, gliding over the place where they were.
-func (j *jitter) catchUp() {
-	n := uint32(j.skip)
-	j.skip = 0
+func (b *Buffer) catchUp() {
+	n := uint32(b.skip)
+	b.skip = 0
 	for i := range uint32(blend) {
-		a, b := j.ring[mod(j.play+i)], j.ring[mod(j.play+n+i)]
-		if a != 0 && b != 0 {
-			v := int(j.codec.decode(byte(a)))*(blend-int(i)) + int(j.codec.decode(byte(b)))*int(i)
-			var code [1]byte
-			j.codec.encode(code[:], []int16{int16(v / blend)})
-			j.ring[mod(j.play+n+i)] = here | uint16(code[0])
+		from, to := b.ring[mod(b.play+i)], b.ring[mod(b.play+n+i)]
+		if from != 0 && to != 0 {
+			v := int(int16(from))*(blend-int(i)) + int(int16(to))*int(i)
+			b.ring[mod(b.play+n+i)] = here | uint32(uint16(v/blend))
 		}
 	}
 	for range n {
-		j.ring[mod(j.play)] = 0
-		j.play++
+		b.ring[mod(b.play)] = 0
+		b.play++
 	}
 }
 
-// delay is how long sound is held back at most.
-func (j *jitter) delay() time.Duration {
-	return time.Duration(max(j.most, j.mostBefore)) * time.Second / Rate
+// Delay is how long sound is held back at most.
+func (b *Buffer) Delay() time.Duration {
+	return time.Duration(max(b.most, b.mostBefore)) * time.Second / Rate
 }

@@ -35,13 +35,11 @@ func (l line) play(pcm media.Sound) (b *media.Buffer, out []int16, late int) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b arrival) int { return int(a.when - b.when) })
-	b = media.NewBuffer(media.PCMU)
-	codes := make([]byte, 160)
+	b = new(media.Buffer)
 	for tick := 7 * time.Millisecond; len(all) > 0; tick += 20 * time.Millisecond {
 		for len(all) > 0 && all[0].when <= tick {
 			n := all[0].n
-			media.ULaw(codes, pcm[160*n%len(pcm):][:160])
-			if !b.Put(uint32(160*n)-800, codes) { // wraps on the way
+			if !b.Put(uint32(160*n)-800, pcm[160*n%len(pcm):][:160]) { // wraps on the way
 				late++
 			}
 			all = all[1:]
@@ -86,7 +84,7 @@ func TestJitterAdapts(t *testing.T) {
 		}}, 40, 60, 0, 15},
 	} {
 		b, out, late := c.l.play(endless())
-		if d := b.Delay(); d < c.lo || d > c.hi {
+		if d := int(b.Delay().Milliseconds()); d < c.lo || d > c.hi {
 			t.Errorf("%s: holds back %d ms, want %d to %d", c.name, d, c.lo, c.hi)
 		}
 		if part := float64(late) / float64(c.l.packets); part > c.lateMost {
@@ -151,10 +149,8 @@ func TestConcealBridgesALoss(t *testing.T) {
 // A device may set its clock anew; one packet with a wild timestamp is no
 // such thing.
 func TestJitterBelievesTwoNotOne(t *testing.T) {
-	b := media.NewBuffer(media.PCMU)
-	loud := make([]byte, 160)
-	out := make([]int16, 160)
-	media.ULaw(loud, endless()[:160])
+	b := new(media.Buffer)
+	loud, out := endless()[:160], make([]int16, 160)
 	for n := range uint32(10) {
 		b.Put(160*n, loud)
 		b.Take(out)
@@ -175,14 +171,14 @@ func TestJitterBelievesTwoNotOne(t *testing.T) {
 func FuzzJitter(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 160, 0, 0, 160, 0, 160, 0, 0, 9, 200, 20})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		j := media.NewBuffer(media.PCMA)
-		codes, out := make([]byte, 960), make([]int16, 160)
+		j := new(media.Buffer)
+		pcm, out := make([]int16, 960), make([]int16, 160)
 		ts := uint32(0)
 		for ; len(b) >= 5; b = b[5:] {
 			ts += uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-			j.Put(ts, codes[:b[4]])
+			j.Put(ts, pcm[:b[4]])
 			j.Take(out)
-			if d := j.Delay(); d < 0 || d > 1200 {
+			if d := j.Delay().Milliseconds(); d < 0 || d > 1200 {
 				t.Fatalf("holds back %d ms", d)
 			}
 		}
@@ -190,13 +186,12 @@ func FuzzJitter(f *testing.F) {
 }
 
 func BenchmarkJitter(b *testing.B) {
-	j := media.NewBuffer(media.PCMU)
-	codes, out := make([]byte, 160), make([]int16, 160)
-	media.ULaw(codes, endless()[:160])
+	j := new(media.Buffer)
+	pcm, out := endless()[:160], make([]int16, 160)
 	b.ReportAllocs()
 	ts := uint32(0)
 	for b.Loop() {
-		j.Put(ts, codes)
+		j.Put(ts, pcm)
 		j.Take(out)
 		ts += 160
 	}

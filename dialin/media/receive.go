@@ -28,7 +28,8 @@ type receiver struct {
 	plain []byte
 
 	header rtp.Header
-	jitter jitter
+	jitter Buffer
+	pcm    []int16 // of one packet
 	events events
 	order  order
 	other  change
@@ -60,7 +61,7 @@ func (r *receiver) agree(remote netip.AddrPort, f Format, k *Keys) error {
 		r.remote, r.keys, r.cage, r.locked = remote, k, cage, false
 		r.jitter.on, r.events, r.other = false, events{}, change{}
 	}
-	r.format, r.jitter.codec = f, f.Codec
+	r.format = f
 	return nil
 }
 
@@ -81,7 +82,8 @@ func (r *receiver) packet(b []byte, from netip.AddrPort, now time.Time) rune {
 	r.stats.Lost = r.order.take(r.header.SequenceNumber, r.stats.Lost)
 	switch r.header.PayloadType {
 	case r.format.PayloadType:
-		if !r.jitter.put(r.header.Timestamp, payload) {
+		r.pcm = r.format.Codec.Linear(r.pcm[:0], payload)
+		if !r.jitter.Put(r.header.Timestamp, r.pcm) {
 			r.stats.Late++
 		}
 	case comfortNoise:

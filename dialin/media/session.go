@@ -176,7 +176,7 @@ func (s *Session) Bridge(r Room) {
 func (s *Session) Stats() Stats {
 	s.inMu.Lock()
 	st := s.in.stats
-	st.Delay = s.in.jitter.delay()
+	st.Delay = s.in.jitter.Delay()
 	s.inMu.Unlock()
 	s.outMu.Lock()
 	defer s.outMu.Unlock()
@@ -267,7 +267,7 @@ func (s *Session) tick(late time.Duration) time.Duration {
 	s.inMu.Lock()
 	n := s.in.format.samples()
 	heard := s.heard[:n]
-	s.in.jitter.take(heard)
+	s.in.jitter.Take(heard)
 	s.inMu.Unlock()
 	s.tones.hear(heard, s.onTone)
 

@@ -252,15 +252,16 @@ func TestT54SecondSourceIsNotRelayed(t *testing.T) {
 			t.Errorf("%d packets of a stranger were taken before the device spoke", n)
 		}
 		dev.speak(media.Tone(400, 200*time.Millisecond, -20))
-		var both sync.WaitGroup
-		both.Go(func() { dev.speak(media.Tone(400, 2*time.Second, -20)) })
+		var all sync.WaitGroup
 		for _, from := range []netip.AddrPort{stranger, netip.AddrPortFrom(device.Addr(), 4001)} {
 			e := &phone{p: p, addr: from, ssrc: 7, seq: dev.seq, ts: dev.ts}
-			both.Go(func() { e.speak(evil); e.event(101, 9) })
+			all.Go(func() { e.speak(evil); e.event(101, 9) })
 		}
 		// The right port, spoofed, without knowing the SSRC.
-		both.Go(func() { (&phone{p: p, addr: device, ssrc: 8, seq: dev.seq, ts: dev.ts}).speak(evil) })
-		both.Wait()
+		spoofed := &phone{p: p, addr: device, ssrc: 8, seq: dev.seq, ts: dev.ts}
+		all.Go(func() { spoofed.speak(evil) })
+		dev.speak(media.Tone(400, 2*time.Second, -20))
+		all.Wait()
 		if got := digits(s); got != "" {
 			t.Errorf("%d digits of a stranger were heard", len(got))
 		}
