@@ -15,7 +15,6 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
-	"github.com/coder/websocket"
 )
 
 // sight is what a page noted of one track.
@@ -196,18 +195,8 @@ func (h possessions) replay(t *testing.T, p *person) {
 		}
 	}
 	for _, s := range h.Sockets {
-		header := http.Header{"Origin": {p.h.Room}}
-		for name, value := range h.cookies {
-			header.Add("Cookie", name+"="+value)
-		}
-		c, res, err := websocket.Dial(t.Context(), s, &websocket.DialOptions{HTTPClient: p.h.client, HTTPHeader: header})
-		if err == nil {
-			_ = c.CloseNow()
-			t.Error("a web socket opens for the expelled")
-			continue
-		}
-		if res == nil || res.StatusCode != http.StatusForbidden && res.StatusCode != http.StatusUnauthorized {
-			t.Errorf("a web socket of the expelled: %v, want 401 or 403", err)
+		if code := h.dial(t, p.h, s); code != http.StatusForbidden && code != http.StatusUnauthorized {
+			t.Errorf("a web socket of the expelled answers %d, want 401 or 403", code)
 		}
 	}
 	got := eval[relays](p, fmt.Sprintf(`spy.relays({urls: %s, username: %q, credential: %q})`, list(h.relay.URLs), h.relay.Username, h.relay.Credential))

@@ -32,18 +32,21 @@ type house struct {
 		Email string `json:"email"`
 		Login string `json:"login"`
 	} `json:"host"`
-	Meeting     string `json:"meeting"`
-	Invitations []struct {
-		For   string `json:"for"`
-		By    string `json:"by"`
-		Email string `json:"email"`
-		Link  string `json:"link"`
-	} `json:"invitations"`
-	TURN    string `json:"turn"`
-	Metrics string `json:"metrics"`
+	Meeting     string    `json:"meeting"`
+	Invitations []invited `json:"invitations"`
+	TURN        string    `json:"turn"`
+	Metrics     string    `json:"metrics"`
 
 	client *http.Client
 	log    *output
+}
+
+// invited is one personal link.
+type invited struct {
+	For   string `json:"for"`
+	By    string `json:"by"`
+	Email string `json:"email"`
+	Link  string `json:"link"`
 }
 
 // output keeps what the process wrote.

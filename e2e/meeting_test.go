@@ -154,9 +154,10 @@ func TestMeeting(t *testing.T) {
 	host, desk, guest, third := gather(t, h)
 	desk.checkPath()
 	guest.checkPath()
-	waitingReachesNothing(t, third)
-
 	id := third.admission()
+	waitingReachesNothing(t, h, third.cookies())
+	noRelay(t, third, id)
+
 	host.admits(id)
 	third.joins()
 	desk.sees(id, 10)
