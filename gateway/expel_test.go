@@ -1,0 +1,259 @@
+package gateway_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vestibule/meeting"
+)
+
+// took are how long things took, to be told in the log of the test.
+type took []time.Duration
+
+func (d took) at(percent int) time.Duration {
+	slices.Sort(d)
+	return d[min(len(d)-1, len(d)*percent/100)]
+}
+
+// TestT37ExpelledIsOutEverywhere puts fifty people out, one after the other,
+// each with everything open that one can have open, and has them replay all
+// they ever held.
+func TestT37ExpelledIsOutEverywhere(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	const n = 50
+	names := []string{"Stays One", "Stays Two"}
+	for i := range n {
+		names = append(names, fmt.Sprint("Goes ", i))
+	}
+	m := h.meet(nil, names...)
+	host := h.opens(m)
+	var others []*socket
+	var news []*stream
+	for _, name := range names[:2] {
+		v, a := h.inside(m, name)
+		others = append(others, v.joins())
+		news = append(news, v.listen(roomOrigin+"/-/events"))
+		_ = a
+	}
+	var sockets, streams, posts took
+	for i := range n {
+		g, a := h.inside(m, names[2+i])
+		ws := g.joins()
+		door, room := g.listen("/a/"+a+"/events"), g.listen(roomOrigin+"/-/events")
+		door.until(t, `"state":"admitted"`)
+		room.until(t, `"state":"admitted"`)
+		pass := g.cookie(roomOrigin, "__Host-room")
+		g.want(g.post("/a/"+a+"/enter", nil), http.StatusOK, "a ticket not yet spent")
+		ticket := g.ticket
+		begun := time.Now()
+		h.expels(m, a)
+		posts = append(posts, time.Since(begun))
+		ws.ended(t)
+		door.over(t)
+		room.over(t)
+		sockets = append(sockets, ws.last.Sub(begun))
+		streams = append(streams, door.last.Sub(begun), room.last.Sub(begun))
+		if said := room.until(t, `"state":"expelled"`); strings.Contains(said, "Stays") {
+			t.Error("the last words name others")
+		}
+		if i%10 == 0 {
+			s.replays(t, g, m, names[2+i], a, pass, ticket)
+		}
+	}
+	for what, d := range map[string]took{"web socket": sockets, "event streams": streams, "host's button": posts} {
+		t.Logf("%s: p50 %v, p99 %v", what, d.at(50), d.at(99))
+		if got := d.at(99); got > 250*time.Millisecond {
+			t.Errorf("%s: p99 %v, want 250 ms at most", what, got)
+		}
+	}
+	for i, ws := range append(others, host) {
+		if !ws.ping(t) {
+			t.Errorf("the socket of another (%d) was lost", i)
+		}
+	}
+	for i, st := range news {
+		select {
+		case <-st.ended:
+			t.Errorf("the stream of another (%d) was lost", i)
+		default:
+		}
+	}
+}
+
+// replays tries everything that somebody held before they were put out.
+func (s *site) replays(t *testing.T, g *visitor, m *held, name, a, pass, ticket string) {
+	t.Helper()
+	before := len(s.fake.Requests())
+	for what, v := range map[string]*visitor{"the same browser": g, "another browser": s.visit()} {
+		v.plant(roomOrigin, "__Host-room", pass)
+		if ws, status := v.dial(nil); ws != nil || status != http.StatusForbidden {
+			t.Errorf("%s: the signalling = %d, want 403", what, status)
+		}
+		for _, path := range []string{"/-/pass", "/-/events", "/-/assets/x", "/rtc/validate"} {
+			if got := v.send(v.request(http.MethodGet, roomOrigin+path, nil)); got.status != http.StatusForbidden {
+				t.Errorf("%s: GET %s = %d, want 403", what, path, got.status)
+			}
+		}
+		if got := v.get(roomOrigin + "/-/room"); got.status != http.StatusSeeOther || got.to() != doorOrigin+"/a/"+a {
+			t.Errorf("%s: the room = %d to %q, want 303 to the door", what, got.status, got.to())
+		}
+		if got := v.redeem(ticket); got.to() == "/-/room" || got.header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: the ticket = %d to %q", what, got.status, got.to())
+		}
+	}
+	link := m.links[name]
+	for path, want := range map[string]int{"/name": http.StatusNotFound, "/code": http.StatusNotFound} {
+		if got := g.get(link + path).status; got != want {
+			t.Errorf("GET link%s = %d, want %d", path, got, want)
+		}
+	}
+	for path, form := range map[string]url.Values{"/code": nil, "/verify": {"code": {s.box.code(m.mails[name])}}, "/knock": {"name": {name}, "consent": {"1"}}, "/signin": {"provider": {"hospital"}}} {
+		if got := g.post(link+path, form).status; got != http.StatusNotFound {
+			t.Errorf("POST link%s = %d, want 404", path, got)
+		}
+	}
+	g.want(g.post("/a/"+a+"/enter", nil), http.StatusForbidden, "entering again")
+	if page := g.get("/a/" + a).body; !strings.Contains(page, "You were removed from the meeting") {
+		t.Errorf("the waiting room says %q", head(page))
+	}
+	if got := len(s.fake.Requests()); got != before {
+		t.Errorf("the replays reached the conference server %d times", got-before)
+	}
+}
+
+// TestT40LockedMeetingLetsBackWhoWasIn drops the line of somebody inside a
+// locked meeting.
+func TestT40LockedMeetingLetsBackWhoWasIn(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe", "Late Comer", "Out Now")
+	h.opens(m)
+	g, _ := h.inside(m, "Jane Doe")
+	ws := g.joins()
+	out, b := h.inside(m, "Out Now")
+	out.joins()
+	late := s.visit()
+	late.prove(m, "Late Comer")
+	h.post(m.path("/lock"), nil)
+	ws.leave()
+	if again, status := g.dial(nil); again == nil {
+		t.Errorf("back after a dropped line = %d", status)
+	}
+	late.want(late.post(m.links["Late Comer"]+"/knock", url.Values{"name": {"L"}, "consent": {"1"}}), http.StatusForbidden, "a newcomer at a locked door")
+	h.expels(m, b)
+	if again, _ := out.dial(nil); again != nil {
+		t.Error("the expelled came back")
+	}
+}
+
+// TestT41NobodyBecomesHostByAsking asks for the host's role in every way a
+// browser can.
+func TestT41NobodyBecomesHostByAsking(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe")
+	g := s.visit()
+	link := m.links["Jane Doe"]
+	ask := url.Values{"role": {"host"}, "Role": {"1"}, "host": {"1"}, "is_host": {"true"}, "moderator": {"true"}, "admin": {"1"}, "cohost": {"1"}, "admit": {"1"}}
+	with := func(form url.Values) url.Values {
+		for k, v := range ask {
+			form[k] = v
+		}
+		return form
+	}
+	g.get(link + "?" + ask.Encode())
+	g.post(link+"/code", with(url.Values{}))
+	g.post(link+"/verify?"+ask.Encode(), with(url.Values{"code": {s.box.code(m.mails["Jane Doe"])}}))
+	g.get(link + "/name?" + ask.Encode())
+	a := strings.TrimPrefix(g.post(link+"/knock?"+ask.Encode(), with(url.Values{"name": {"Dr Clаire Martin"}, "consent": {"1"}})).to(), "/a/")
+	adm, ok := m.snapshot().Admission(a)
+	if !ok || adm.State != meeting.Waiting || adm.Role != meeting.Guest {
+		t.Fatalf("who asks for the host's role is %v with role %v, want a waiting guest", adm.State, adm.Role)
+	}
+	if !strings.Contains(h.get(m.path("")).body, "The name shown resembles yours") {
+		t.Error("the host is not warned of their own name")
+	}
+	h.opens(m)
+	h.admits(m, a)
+	g.enters(a)
+	r := g.request(http.MethodGet, roomOrigin+"/-/pass?"+ask.Encode(), nil)
+	if body := g.send(r).body; !strings.Contains(body, `"role":"guest"`) {
+		t.Errorf("the room page is told %s", body)
+	}
+	ws := g.joins()
+	if p := ws.join.GetParticipant(); p.GetMetadata() != "" || len(p.GetAttributes()) > 0 {
+		t.Errorf("the conference server believes of the guest: %v", p)
+	}
+	for _, path := range []string{"", "/created", "/events"} {
+		g.want(g.get(m.path(path)+"?"+ask.Encode()), http.StatusUnauthorized, "the console for a guest")
+	}
+	for action, form := range hostForms() {
+		g.want(g.post(m.path(action), with(form)), http.StatusUnauthorized, "a guest's "+action)
+	}
+	eve := s.visit()
+	eve.signIn(link+"/signin", map[string]any{"sub": "dr-1 ", "name": "Dr Claire Martin", "email": "claire.martin@hospital.example", "email_verified": true, "role": "host", "org": "elsewhere"})
+	eve.want(eve.get(m.path("")), http.StatusNotFound, "the console for a namesake")
+	eve.want(eve.get("/meetings"), http.StatusForbidden, "the meetings of a stranger")
+}
+
+// TestT42HostPassesOwnLock drops the host's line with the door locked.
+func TestT42HostPassesOwnLock(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe")
+	ws := h.opens(m)
+	h.post(m.path("/lock"), nil)
+	ws.leave()
+	begun := time.Now()
+	if again, status := h.dial(nil); again == nil {
+		t.Errorf("the same pass = %d", status)
+	}
+	elsewhere := s.host(doctor()) // another browser, signed in anew
+	if !elsewhere.opens(m).ping(t) {
+		t.Error("the host's second browser is not in")
+	}
+	if d := time.Since(begun); d > 5*time.Second {
+		t.Errorf("the host's way back took %v", d)
+	}
+}
+
+// TestT43SecondDeviceEndsTheFirst spends a second ticket of the same admission
+// in another browser.
+func TestT43SecondDeviceEndsTheFirst(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe")
+	host := h.opens(m)
+	g, a := h.inside(m, "Jane Doe")
+	first := g.joins()
+	events := g.listen(roomOrigin + "/-/events")
+	g.want(g.post("/a/"+a+"/enter", nil), http.StatusOK, "a second ticket")
+	thief := s.visit()
+	thief.want(thief.redeem(g.ticket), http.StatusSeeOther, "redeeming it elsewhere")
+	first.ended(t)
+	events.over(t)
+	second := thief.joins()
+	if again, status := g.dial(nil); again != nil || status == http.StatusSwitchingProtocols {
+		t.Error("the first device's pass still opens the room")
+	}
+	if !second.ping(t) || !host.ping(t) {
+		t.Error("the second device or the host lost their socket")
+	}
+	// Its cookie of the door is not enough either: the ticket is for the
+	// browser that knocked.
+	copied := s.visit()
+	copied.get("/")
+	copied.plant(doorOrigin, "__Host-door", g.cookie(doorOrigin, "__Host-door"))
+	copied.want(copied.post("/a/"+a+"/enter", nil), http.StatusForbidden, "entering with a stolen cookie")
+}
