@@ -78,6 +78,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	ref := rand.Text()[:6]
 	s.log.ErrorContext(r.Context(), "fault", slog.String("path", route(r)), slog.String("reference", ref), slog.Any("error", err))
+	if s.inRoom(r) && navigates(r) {
+		http.Redirect(w, r, s.after(r)+busyQuery, http.StatusSeeOther)
+		return
+	}
 	if s.inRoom(r) {
 		answerJSON(w, http.StatusInternalServerError, map[string]string{"reference": ref})
 		return

@@ -14,7 +14,7 @@ import (
 
 func (s *Server) roomRoutes() http.Handler {
 	m := http.NewServeMux()
-	m.Handle("POST /-/enter", s.do(s.redeem))
+	m.Handle(redeemRoute, s.do(s.redeem))
 	m.Handle("GET /-/room", s.inside(s.roomPage))
 	m.Handle("GET /-/assets/", s.inside(s.roomAssets))
 	m.Handle("GET /-/pass", s.inside(s.pass))
@@ -60,38 +60,52 @@ func (s *Server) inside(h func(http.ResponseWriter, seated) error) http.Handler 
 }
 
 // refuseInRoom answers a refusal on the room origin: a person's navigation is
-// sent to the door, a script gets a status.
+// sent to the door, which has the words; a script gets a status.
 func (s *Server) refuseInRoom(w http.ResponseWriter, r *http.Request, no *meeting.Refusal) {
-	code := status(no.Reason)
-	after := s.after(r)
-	// A person reads the door's pages; the room's own answers are for scripts.
-	if r.Header.Get("Sec-Fetch-Mode") == "navigate" || no.Reason == meeting.TicketSpent {
+	code, after := status(no.Reason), s.after(r)
+	switch {
+	case navigates(r) && code == http.StatusServiceUnavailable:
+		http.Redirect(w, r, after+busyQuery, http.StatusSeeOther)
+	case navigates(r):
 		http.Redirect(w, r, after, http.StatusSeeOther)
-		return
-	}
-	if code == http.StatusServiceUnavailable {
+	case code == http.StatusServiceUnavailable:
 		answerJSON(w, code, map[string]string{"state": "busy"})
-		return
+	case code == http.StatusUnauthorized:
+		answerJSON(w, code, map[string]string{"state": stateOf(no.Reason), "after": after})
+	default:
+		answerJSON(w, http.StatusForbidden, map[string]string{"state": stateOf(no.Reason), "after": after})
 	}
-	if code != http.StatusUnauthorized {
-		code = http.StatusForbidden
-	}
-	answerJSON(w, code, map[string]string{"state": stateOf(no.Reason), "after": after})
 }
 
-// after is where somebody belongs whom the room does not let in: the page of
-// the admission they claim, which asks for proof itself.
+// busyQuery tells the waiting room that the way in failed, so that it does not
+// try at once again.
+const busyQuery = "?busy=1"
+
+// after is the page of the door where somebody on the room origin belongs.
 func (s *Server) after(r *http.Request) string {
-	if a, ok := lobby.AdmissionOf(r.PostForm.Get("ticket")); ok {
-		return s.c.Door + "/a/" + a
-	}
+	carried := []string{r.PostForm.Get("ticket")}
 	if c, err := r.Cookie(roomCookie); err == nil {
-		if a, ok := lobby.AdmissionOf(c.Value); ok {
+		carried = append(carried, c.Value)
+	}
+	for _, c := range carried {
+		if a, ok := lobby.AdmissionOf(c); ok {
 			return s.c.Door + "/a/" + a
 		}
 	}
 	return s.c.Door + "/"
 }
+
+// navigates reports whether a person looks at the answer.
+func navigates(r *http.Request) bool {
+	if r.Method == http.MethodPost {
+		return r.Pattern == redeemRoute
+	}
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return r.Method == http.MethodGet && (mode == "navigate" || mode == "" && strings.Contains(r.Header.Get("Accept"), "text/html"))
+}
+
+// redeemRoute is the one form of the room origin.
+const redeemRoute = "POST /-/enter"
 
 // redeem turns a ticket into the room cookie. It is the one request that comes
 // from the door's origin to the room's.

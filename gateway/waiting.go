@@ -53,6 +53,11 @@ func (s *Server) waiting(w http.ResponseWriter, r *http.Request) error {
 		kind := map[string]web.Kind{"expelled": web.WasExpelled, "refused": web.WasRefused, "over": web.WasEnded}[st.State]
 		return s.page(w, r, web.Done{Frame: s.frame(w, r), Kind: kind, Title: snap.Meeting.Title})
 	}
+	if r.URL.Query().Has("busy") {
+		w.Header().Set("Retry-After", "5")
+		s.write(w, r, http.StatusServiceUnavailable, web.Refused{Frame: s.frame(w, r), Reason: meeting.Busy, Back: "/a/" + admission})
+		return nil
+	}
 	p := web.Waiting{
 		Frame: s.frame(w, r), Admission: admission, HostName: snap.Meeting.Owner.Name, Title: snap.Meeting.Title,
 		Times: times(&snap.Meeting), Name: a.Name, HostInside: st.Host, Position: st.Position,
