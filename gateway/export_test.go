@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"vestibule/lobby"
 	"vestibule/meeting"
@@ -24,3 +25,6 @@ func Stream(s *Server, w http.ResponseWriter, r *http.Request, id meeting.ID, wh
 		return []byte("event: state\ndata: {\"locked\":" + strconv.FormatBool(snap.Meeting.Locked) + "}\n\n"), false
 	}})
 }
+
+// Hurry gives a form less time than people have.
+func Hurry(s *Server, d time.Duration) { s.formTime = d }

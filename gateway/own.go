@@ -62,15 +62,15 @@ func (s *Server) unhurried(w http.ResponseWriter, r *http.Request) {
 func (s *Server) parse(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	err := r.ParseForm()
-	// From here on the connection is read only to notice its end.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
 		return tooLarge{}
 	case err != nil:
-		return meeting.Refuse(meeting.Invalid)
+		return meeting.Refuse(meeting.Invalid) // what is still to come has its time too
 	}
+	// From here on the connection is read only to notice its end.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return nil
 }
 

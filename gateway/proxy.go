@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 // carried is what a request to the conference server brings along on the
 // inside.
 type carried struct {
+	asked  *http.Request // as the browser sent it
 	grants conference.Grants
 	relay  func() conference.Relay
 	kind   conference.Kind
@@ -44,7 +46,7 @@ func (s *Server) forward(w http.ResponseWriter, r seated) error {
 	}
 	// Who is inside may take longer over a body than a form takes.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	c := &carried{grants: grants(r.seat.Admission, &r.info), kind: kind, relay: s.relayOf(r.seat.Admission)}
+	c := &carried{asked: r.Request, grants: grants(r.seat.Admission, &r.info), kind: kind, relay: s.relayOf(r.seat.Admission)}
 	w = final{w, s.roomPolicy()}
 	if kind != conference.Signal {
 		s.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), carriedKey{}, c)))
@@ -150,18 +152,16 @@ func (s *Server) newProxy() http.Handler {
 		},
 		ModifyResponse: s.modify,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if c := carriedOf(r.Context()); c.fault != nil {
+			c := carriedOf(r.Context())
+			if c.fault != nil {
 				err = c.fault
 			}
-			var no *meeting.Refusal
-			if errors.As(err, &no) {
-				s.refuse(w, r, no)
-				return
-			}
-			if r.Context().Err() == nil {
+			no := meeting.Refuse(meeting.Busy)
+			if !errors.As(err, &no) && r.Context().Err() == nil {
 				s.log.ErrorContext(r.Context(), "conference server unavailable", slog.String("error", "round trip failed"))
 			}
-			s.refuse(w, r, meeting.Refuse(meeting.Busy))
+			// Not r: it is on its way in and carries the inner Host.
+			s.refuse(w, c.asked, no)
 		},
 	}
 }
@@ -169,7 +169,7 @@ func (s *Server) newProxy() http.Handler {
 func carriedOf(ctx context.Context) *carried {
 	c, ok := ctx.Value(carriedKey{}).(*carried)
 	if !ok {
-		return &carried{fault: errors.New("request without an admission")}
+		return &carried{fault: errors.New("request without an admission"), asked: &http.Request{URL: &url.URL{}}}
 	}
 	return c
 }

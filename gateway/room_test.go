@@ -57,6 +57,7 @@ func TestT24SocketFromElsewhere(t *testing.T) {
 // stream is an open event stream.
 type stream struct {
 	status int
+	cancel func()
 	lines  chan string
 	ended  chan struct{}
 	last   time.Time // of the last byte; after ended
@@ -73,7 +74,7 @@ func (v *visitor) listen(to string) *stream {
 		v.t.Fatal(err)
 	}
 	v.s.seen.note(res)
-	st := &stream{status: res.StatusCode, lines: make(chan string, 4096), ended: make(chan struct{})}
+	st := &stream{status: res.StatusCode, cancel: cancel, lines: make(chan string, 4096), ended: make(chan struct{})}
 	go func() {
 		defer close(st.ended)
 		defer res.Body.Close()
