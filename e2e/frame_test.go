@@ -56,7 +56,7 @@ func (p *person) framed() string {
 			}
 			ctx, stop := chromedp.NewContext(p.ctx, chromedp.WithTargetID(i.TargetID))
 			at, _ = chromedp.Run(ctx, chromedp.Evaluate[string](`document.readyState === "complete" ? location.href : ""`))
-			stop()
+			p.t.Cleanup(stop) // not before: it closes the page
 			if at != "" && at != "about:blank" {
 				return true
 			}
