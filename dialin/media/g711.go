@@ -76,7 +76,7 @@ func (c Codec) decode(code byte) int16 {
 	return decodeULaw(code)
 }
 
-// ULaw writes the µ-law codes of pcm to dst, which is at least as long.
+// ULaw writes the µ-law codes of pcm to dst, which is as long.
 func ULaw(dst []byte, pcm []int16) { PCMU.encode(dst, pcm) }
 
 // Linear appends the samples that codes stand for.

@@ -1,0 +1,212 @@
+package room
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/livekit/protocol/livekit"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/pion/webrtc/v4"
+
+	"vestibule/dialin/media"
+)
+
+// leg is one caller in one room. It implements media.Leg.
+type leg struct {
+	track  *lksdk.LocalTrack
+	room   *lksdk.Room
+	cancel func()
+	muted  atomic.Bool
+	voice  voice // only Say
+	once   sync.Once
+	work   sync.WaitGroup
+
+	mu       sync.Mutex
+	pub      *lksdk.LocalTrackPublication // guarded by mu, like all below
+	speakers []*speaker
+	closed   bool
+	// torn is set while the client reconnects: it then tells that everybody
+	// left and came back.
+	torn bool
+
+	signalMu sync.Mutex
+	signals  chan media.Signal // sent to and closed under signalMu
+	ended    bool              // guarded by signalMu
+
+	mixer media.Mixer // only Hear
+	frame []int16
+}
+
+func newLeg(t *lksdk.LocalTrack, cancel func()) *leg {
+	return &leg{track: t, cancel: cancel, voice: newVoice(t), signals: make(chan media.Signal, 64)}
+}
+
+// Say implements media.Room.
+func (l *leg) Say(pcm []int16) {
+	if l.muted.Load() {
+		l.voice.pause(len(pcm))
+		return
+	}
+	l.voice.say(pcm)
+}
+
+// Hear implements media.Room: the sum of all voices but the caller's own,
+// which the conference server does not send back.
+func (l *leg) Hear(pcm []int16) {
+	for len(l.frame) < len(pcm) {
+		l.frame = append(l.frame, 0)
+	}
+	frame := l.frame[:len(pcm)]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.speakers {
+		if s.take(frame) {
+			l.mixer.Add(frame)
+		}
+	}
+	l.mixer.Mix(pcm)
+}
+
+// Mute implements media.Leg.
+func (l *leg) Mute(on bool) {
+	l.mu.Lock()
+	pub := l.pub
+	l.mu.Unlock()
+	if pub != nil {
+		l.muted.Store(on)
+		pub.SetMuted(on) // which signals, as if the host had done it
+	}
+}
+
+// Signals implements media.Leg.
+func (l *leg) Signals() <-chan media.Signal { return l.signals }
+
+// Close implements media.Leg.
+func (l *leg) Close() {
+	l.once.Do(func() {
+		l.mu.Lock()
+		l.closed = true
+		for _, s := range l.speakers {
+			s.stop()
+		}
+		l.mu.Unlock()
+		if l.room != nil {
+			l.room.Disconnect()
+		}
+		l.cancel()
+		l.end(media.NoSignal)
+	})
+	l.work.Wait()
+}
+
+// ready begins to tell of what happens; before, everything does.
+func (l *leg) ready(pub *lksdk.LocalTrackPublication) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pub = pub
+}
+
+// signal tells of s unless nobody has listened for long.
+func (l *leg) signal(s media.Signal) {
+	l.signalMu.Lock()
+	defer l.signalMu.Unlock()
+	if l.ended {
+		return
+	}
+	select {
+	case l.signals <- s:
+	default:
+	}
+}
+
+// end tells the last signal, which is never lost, and no other after it.
+func (l *leg) end(s media.Signal) {
+	l.signalMu.Lock()
+	defer l.signalMu.Unlock()
+	if l.ended {
+		return
+	}
+	l.ended = true
+	defer close(l.signals)
+	for s != media.NoSignal {
+		select {
+		case l.signals <- s:
+			return
+		default:
+		}
+		select {
+		case <-l.signals: // the oldest makes room
+		default:
+		}
+	}
+}
+
+// callback is what the conference client calls.
+func (l *leg) callback() *lksdk.RoomCallback {
+	cb := lksdk.NewRoomCallback()
+	cb.OnParticipantConnected = func(*lksdk.RemoteParticipant) { l.passed(media.Joined) }
+	cb.OnParticipantDisconnected = func(*lksdk.RemoteParticipant) { l.passed(media.Left) }
+	cb.OnReconnecting = func() { l.setTorn(true) }
+	cb.OnReconnected = func() { l.setTorn(false) }
+	cb.OnDisconnected = func() { l.disconnected() }
+	cb.OnActiveSpeakersChanged = l.active
+	cb.OnTrackPublished = func(t *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) { l.listen(t) }
+	cb.OnTrackSubscribed = func(t *webrtc.TrackRemote, _ *lksdk.RemoteTrackPublication, p *lksdk.RemoteParticipant) {
+		l.hear(t, p.Identity())
+	}
+	cb.OnTrackUnsubscribed = func(t *webrtc.TrackRemote, _ *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) {
+		l.forget(t)
+	}
+	cb.OnTrackMuted = func(t lksdk.TrackPublication, _ lksdk.Participant) { l.mutedBy(t, true) }
+	cb.OnTrackUnmuted = func(t lksdk.TrackPublication, _ lksdk.Participant) { l.mutedBy(t, false) }
+	return cb
+}
+
+// passed tells of somebody who came or went.
+func (l *leg) passed(s media.Signal) {
+	l.mu.Lock()
+	quiet := l.torn || l.pub == nil
+	l.mu.Unlock()
+	if !quiet {
+		l.signal(s)
+	}
+}
+
+func (l *leg) setTorn(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.torn = on
+}
+
+func (l *leg) mutedBy(t lksdk.TrackPublication, on bool) {
+	if _, own := t.(*lksdk.LocalTrackPublication); !own {
+		return
+	}
+	l.muted.Store(on)
+	if on {
+		l.signal(media.Muted)
+	} else {
+		l.signal(media.Unmuted)
+	}
+}
+
+// disconnected tells why the room has ended for this caller.
+func (l *leg) disconnected() {
+	switch l.room.DisconnectReason() {
+	case livekit.DisconnectReason_CLIENT_INITIATED:
+		l.end(media.NoSignal)
+	case livekit.DisconnectReason_PARTICIPANT_REMOVED, livekit.DisconnectReason_DUPLICATE_IDENTITY:
+		l.end(media.Removed)
+	case livekit.DisconnectReason_ROOM_DELETED, livekit.DisconnectReason_ROOM_CLOSED:
+		l.end(media.Over)
+	default:
+		l.end(media.Lost)
+	}
+}
+
+// listen asks for a track if it is sound.
+func (l *leg) listen(t *lksdk.RemoteTrackPublication) {
+	if t.Kind() == lksdk.TrackKindAudio {
+		_ = t.SetSubscribed(true) // else the client reconnects, and asks again
+	}
+}

@@ -1,0 +1,131 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/livekit/protocol/livekit"
+	"github.com/livekit/protocol/logger"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/pion/webrtc/v4"
+
+	"vestibule/conference"
+	"vestibule/dialin/media"
+)
+
+// Passes is the conference server's side. An implementation MUST return a
+// token that lets in the person of g and nobody else.
+type Passes interface {
+	Leg(g conference.Grants) (url, token string, err error)
+}
+
+// Config says which rooms there are.
+type Config struct {
+	Passes Passes
+	// Patience bounds joining. Default 8s; 1s to 30s.
+	Patience time.Duration
+}
+
+// Rooms joins callers.
+type Rooms struct{ c Config }
+
+// New returns the rooms of c without talking to anybody.
+func New(c Config) (*Rooms, error) {
+	if c.Patience == 0 {
+		c.Patience = 8 * time.Second
+	}
+	var faults []error
+	if c.Passes == nil {
+		faults = append(faults, errors.New("room: no conference server"))
+	}
+	if c.Patience < time.Second || c.Patience > 30*time.Second {
+		faults = append(faults, fmt.Errorf("room: patience %v is not between 1s and 30s", c.Patience))
+	}
+	return &Rooms{c}, errors.Join(faults...)
+}
+
+// Join takes the caller of g into their room. It gives up when ctx ends; the
+// leg then lives until Close, whatever becomes of ctx.
+func (r *Rooms) Join(ctx context.Context, g conference.Grants) (media.Leg, error) {
+	url, token, err := r.c.Passes.Leg(g)
+	if err != nil {
+		return nil, fmt.Errorf("joining as admission %s: %w", g.Admission, err)
+	}
+	track, err := newTrack()
+	if err != nil {
+		return nil, fmt.Errorf("joining as admission %s: %w", g.Admission, err)
+	}
+	// The conference client reconnects with the context it joined with.
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l := newLeg(track, cancel)
+	watch := context.AfterFunc(ctx, cancel)
+	giveUp := time.AfterFunc(r.c.Patience, cancel)
+	err = l.join(own, url, token, r.c.Patience)
+	if !watch() || !giveUp.Stop() {
+		err = errors.Join(err, errors.New("it took too long"))
+	}
+	if err != nil {
+		l.Close()
+		// The cause may quote the address and the token.
+		return nil, fmt.Errorf("joining as admission %s: %w", g.Admission, cause(err))
+	}
+	return l, nil
+}
+
+// cause keeps what may be told of an error of the conference client.
+func cause(err error) error {
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, lksdk.ErrConnectionTimeout, lksdk.ErrTrackPublishTimeout} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return errors.New("the conference server cannot be reached or does not let us in")
+}
+
+// silent is a logger that drops everything: the client logs addresses.
+func silent() logger.Logger { return logger.LogRLogger(logr.Discard()) }
+
+// newTrack is the caller's voice as the room receives it.
+func newTrack() (*lksdk.LocalTrack, error) {
+	t, err := lksdk.NewLocalTrack(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMU, ClockRate: media.Rate, Channels: 1})
+	if err != nil {
+		return nil, err
+	}
+	t.SetLogger(silent())
+	return t, nil
+}
+
+// join enters the room and publishes. Sound alone is asked for, track by
+// track, and the relay of browsers is not used: the door is inside.
+func (l *leg) join(ctx context.Context, url, token string, patience time.Duration) error {
+	l.room = lksdk.NewRoom(l.callback())
+	l.room.SetLogger(silent())
+	err := l.room.JoinWithContextAndToken(ctx, url, token,
+		lksdk.WithLogger(silent()),
+		lksdk.WithAutoSubscribe(false),
+		lksdk.WithDisableRegionDiscovery(),
+		lksdk.WithDisableTURN(),
+		lksdk.WithConnectTimeout(patience),
+	)
+	if err != nil {
+		return err
+	}
+	pub, err := l.room.LocalParticipant.PublishTrack(l.track, &lksdk.TrackPublicationOptions{
+		Name: "telephone", Source: livekit.TrackSource_MICROPHONE,
+	})
+	if err != nil {
+		return err
+	}
+	l.ready(pub)
+	for _, p := range l.room.GetRemoteParticipants() {
+		for _, t := range p.TrackPublications() {
+			if t, ok := t.(*lksdk.RemoteTrackPublication); ok {
+				l.listen(t)
+			}
+		}
+	}
+	return nil
+}
