@@ -63,7 +63,7 @@ func (e Revoke) apply(d *Docs, _ time.Time) (What, string, Key, *Refusal) {
 	if e.Reissue {
 		v := &d.Invitation
 		v.Generation++
-		v.Revoked, v.Bound, v.Seats, v.Code = false, "", nil, Code{}
+		v.Revoked, v.Bound, v.Seats, v.Code, v.Mail = false, "", nil, Code{}, Mail{}
 		return LinkReissued, "host", e.By, nil
 	}
 	if d.Invitation.Revoked {

@@ -1,0 +1,251 @@
+package api
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"vestibule/auth"
+	"vestibule/lobby"
+	"vestibule/meeting"
+)
+
+// invitationView is an invitation as programs read it.
+type invitationView struct {
+	ID      string     `json:"id"`
+	Name    string     `json:"name"`
+	Email   string     `json:"email,omitempty"`
+	Match   *matchView `json:"match,omitempty"`
+	Role    string     `json:"role"`
+	Revoked bool       `json:"revoked"`
+	// Used is whether somebody came with the link.
+	Used    bool      `json:"used"`
+	Created time.Time `json:"created"`
+	Mail    mailView  `json:"mail"`
+	// Link is personal; it is shown to who may invite, for handing over.
+	Link string `json:"link,omitempty"`
+
+	order int
+}
+
+type matchView struct {
+	Claim string `json:"claim"`
+	Value string `json:"value"`
+}
+
+type mailView struct {
+	State string     `json:"state"`
+	At    *time.Time `json:"at,omitempty"`
+	Fault string     `json:"fault,omitempty"`
+}
+
+func (s *Server) invitation(m *meeting.Meeting, v *meeting.Invitation, c *caller) invitationView {
+	x := invitationView{
+		ID: v.ID, Name: v.Name, Email: v.Email, Role: roleWord(v.Role), Revoked: v.Revoked, Used: len(v.Seats) > 0 || v.Bound != "",
+		Created: second(v.Created), order: v.Order,
+		Mail: mailView{State: [...]string{"none", "queued", "sent", "failed"}[min(v.Mail.State, meeting.MailFailed)], Fault: v.Mail.Fault},
+	}
+	if v.Match.Claim != "" {
+		x.Match = &matchView{v.Match.Claim, v.Match.Value}
+	}
+	if !v.Mail.At.IsZero() {
+		at := second(v.Mail.At)
+		x.Mail.At = &at
+	}
+	if !v.Revoked && c.may("invitations:write") {
+		x.Link = s.c.Door + "/i/" + s.c.Lobby.Link(m.ID, v)
+	}
+	return x
+}
+
+func roleWord(r meeting.Role) string {
+	if r == meeting.Host {
+		return "host"
+	}
+	return "guest"
+}
+
+// invitees reads the list of a body. Everybody is on it once.
+func invitees(o *object) []lobby.Invitee {
+	var list []lobby.Invitee
+	seen := map[string]bool{}
+	o.each("invitations", lobby.MaxInvitees, func(in *object) {
+		v := lobby.Invitee{Email: strings.TrimSpace(field(in, "email", ""))}
+		if v.Email != "" && !auth.Address(v.Email) {
+			in.bad("email", "address")
+		}
+		name, _, _ := strings.Cut(v.Email, "@")
+		v.Name = in.text("name", lobby.CleanText(name, lobby.MaxName), lobby.MaxName)
+		if v.Name == "" && !in.told("name") {
+			in.bad("name", "missing")
+		}
+		if in.word("role", "guest", "guest", "host") == "host" {
+			v.Role = meeting.Host
+		}
+		if in.has("match") {
+			m := in.inside("match")
+			m.need("claim", "value")
+			v.Match = meeting.Match{Claim: m.text("claim", "", 60), Value: m.text("value", "", 254)}
+			m.rest()
+		}
+		// A host is somebody whom a provider can name.
+		if v.Role == meeting.Host && v.Email == "" && v.Match.Claim == "" {
+			in.bad("email", "missing")
+		}
+		if k := meeting.FoldAddress(v.Email); k != "" {
+			if seen[k] {
+				in.bad("email", "twice")
+			}
+			seen[k] = true
+		}
+		list = append(list, v)
+	})
+	return list
+}
+
+// snapshot answers everything of the meeting of the path.
+func (s *Server) snapshot(r *http.Request, c *caller) (*lobby.Snapshot, error) {
+	v, err := id(r, "meeting", 32)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := s.c.Lobby.Snapshot(r.Context(), meeting.ID(v))
+	if err != nil {
+		return nil, err
+	}
+	if !snap.Meeting.HostedBy(c.host()) {
+		return nil, meeting.Refuse(meeting.NotFound)
+	}
+	return snap, nil
+}
+
+func (s *Server) listInvitations(w http.ResponseWriter, r *http.Request, c *caller) error {
+	snap, err := s.snapshot(r, c)
+	if err != nil {
+		return err
+	}
+	list := make([]invitationView, 0, len(snap.Invitations))
+	for _, v := range snap.Invitations {
+		list = append(list, s.invitation(&snap.Meeting, &v, c))
+	}
+	slices.SortFunc(list, func(a, b invitationView) int { return cmp.Or(a.order-b.order, cmp.Compare(a.ID, b.ID)) })
+	p, err := cut(s, r, c, list, func(v *invitationView) string { return fmt.Sprintf("%08d %s", v.order, v.ID) })
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, p)
+}
+
+func (s *Server) invite(w http.ResponseWriter, r *http.Request, c *caller) error {
+	m, err := s.hosted(r, c)
+	if err != nil {
+		return err
+	}
+	o, raw, err := read(r)
+	if err != nil {
+		return err
+	}
+	o.need("invitations")
+	list := invitees(o)
+	if len(list) == 0 && !o.told("invitations") {
+		o.bad("invitations", "empty")
+	}
+	if err := o.done(); err != nil {
+		return err
+	}
+	attempt, err := s.attempt(r, c, raw)
+	if err != nil {
+		return err
+	}
+	ids, err := s.c.Lobby.Invite(r.Context(), m.ID, c.host(), list, attempt)
+	if err != nil {
+		return err
+	}
+	snap, err := s.snapshot(r, c)
+	if err != nil {
+		return err
+	}
+	made := struct {
+		Items []invitationView `json:"items"`
+	}{Items: []invitationView{}}
+	for _, k := range ids {
+		v := snap.Invitations[k]
+		made.Items = append(made.Items, s.invitation(&snap.Meeting, &v, c))
+	}
+	return answer(w, http.StatusCreated, made)
+}
+
+func (s *Server) readInvitation(w http.ResponseWriter, r *http.Request, c *caller) error {
+	return s.oneInvitation(w, r, c)
+}
+
+// oneInvitation answers the invitation of the path as it now is.
+func (s *Server) oneInvitation(w http.ResponseWriter, r *http.Request, c *caller) error {
+	snap, err := s.snapshot(r, c)
+	if err != nil {
+		return err
+	}
+	v, ok := snap.Invitations[r.PathValue("invitation")]
+	if !ok {
+		return meeting.Refuse(meeting.NotFound)
+	}
+	return answer(w, http.StatusOK, s.invitation(&snap.Meeting, &v, c))
+}
+
+func (s *Server) revoke(w http.ResponseWriter, r *http.Request, c *caller) error {
+	return s.relink(w, r, c, false)
+}
+
+func (s *Server) reissue(w http.ResponseWriter, r *http.Request, c *caller) error {
+	return s.relink(w, r, c, true)
+}
+
+// relink withdraws a link, or replaces it and mails the new one.
+func (s *Server) relink(w http.ResponseWriter, r *http.Request, c *caller, reissue bool) error {
+	v, err := id(r, "invitation", 16)
+	if err != nil {
+		return err
+	}
+	m, err := s.hosted(r, c)
+	if err != nil {
+		return err
+	}
+	if err := bare(r); err != nil {
+		return err
+	}
+	attempt, err := s.attempt(r, c, nil)
+	if err != nil {
+		return err
+	}
+	if err := s.c.Lobby.Revoke(r.Context(), m.ID, c.host(), v, reissue, attempt); err != nil {
+		return err
+	}
+	if reissue {
+		if err := s.mailNew(r, m.ID, c, v); err != nil {
+			return err
+		}
+	}
+	return s.oneInvitation(w, r, c)
+}
+
+// mailNew mails a link that nobody was mailed yet. Where no mail leaves, or too
+// many left already, the link is in the answer.
+func (s *Server) mailNew(r *http.Request, m meeting.ID, c *caller, invitation string) error {
+	snap, err := s.c.Lobby.Snapshot(r.Context(), m)
+	if err != nil {
+		return err
+	}
+	if v := snap.Invitations[invitation]; v.Email == "" || v.Mail.State != meeting.NotMailed {
+		return nil
+	}
+	err = s.c.Lobby.Remail(r.Context(), m, c.host(), invitation)
+	var no *meeting.Refusal
+	if errors.As(err, &no) {
+		return nil
+	}
+	return err
+}
