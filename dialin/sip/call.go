@@ -1,0 +1,277 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"vestibule/dialin/media"
+	"vestibule/lobby"
+)
+
+// errGone is a call that ended before it was answered.
+var errGone = errors.New("sip: the caller has gone")
+
+// Call is one call. Its methods may be called by anybody.
+type Call struct {
+	s      *Server
+	id     string
+	tx     *txn // of the INVITE
+	invite *request
+	named  *Peer // who calls, if known
+	caller lobby.Caller
+	local  netip.Addr // where we are, as the device sees us
+
+	callID, localTag, remoteTag string
+	target                      string   // of our requests
+	routes                      []string // Record-Route, as it came
+	updates                     bool     // the device takes UPDATE
+	acked, gone                 chan struct{}
+	ackOnce, goneOnce           sync.Once
+	sdpID                       uint64
+
+	mu        sync.Mutex
+	peer      *peer // where the newest request came from; guarded by mu, as all below
+	remoteSeq uint32
+	localSeq  uint32
+	offer     *offer // as agreed; nil before a late answer
+	version   uint64 // of our SDP
+	every     interval
+	timer     *time.Timer
+	port      *media.Port
+	where     netip.AddrPort // of our sound, as the device is told
+	key       []byte         // of our half, where encrypted
+	session   *media.Session
+	re        *txn // the re-INVITE that waits for its ACK
+	refreshed time.Time
+	said      []byte // our last SDP
+	answered  bool   // a 200 was sent
+	ended     bool
+	bye       bool // the device has said goodbye
+}
+
+// Dialled is what stood before the @.
+func (c *Call) Dialled() string { return c.invite.Recipient.User }
+
+// Caller tells of the device.
+func (c *Call) Caller() lobby.Caller {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	who := c.caller
+	who.Line.Encrypted = c.key != nil && c.session != nil && c.peer.proto == "TLS"
+	return who
+}
+
+// Gone is closed when the line is gone, whoever ended it.
+func (c *Call) Gone() <-chan struct{} { return c.gone }
+
+// Answer takes the call, and returns its sound once the device has confirmed:
+// nothing is sent before (no media before ACK).
+func (c *Call) Answer(ctx context.Context) (*media.Session, error) {
+	sdp, err := c.open()
+	if err != nil {
+		c.refuse(503, "Service Unavailable")
+		return nil, err
+	}
+	c.mu.Lock()
+	headers := append([]string{c.contact(), allow, "Supported: timer", "Content-Type: application/sdp"}, c.every.headers()...)
+	c.answered = !c.ended
+	c.mu.Unlock()
+	if !c.tx.final(c.invite.answer(200, "OK", c.localTag, sdp, headers...), 200) {
+		return nil, errGone
+	}
+	select {
+	case <-c.acked:
+	case <-c.gone:
+		return nil, errGone
+	case <-ctx.Done():
+		return nil, fmt.Errorf("answering a call: %w", ctx.Err())
+	}
+	return c.begin()
+}
+
+// open takes a port and writes our half of the agreement.
+func (c *Call) open() ([]byte, error) {
+	port, err := c.s.c.Media.Listen()
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		_ = port.Close()
+		return nil, errGone
+	}
+	c.port = port
+	c.where = netip.AddrPortFrom(c.local, port.Addr().Port())
+	c.version = 1
+	if c.offer == nil {
+		if c.s.c.Secrecy == Require {
+			c.key = fresh(media.AES80)
+		}
+		c.said = invite(c.where, c.sdpID, c.version, c.s.c.Secrecy, c.key)
+		return c.said, nil
+	}
+	if p := c.offer.crypto.profile; p != media.NoProfile {
+		c.key = fresh(p)
+	}
+	c.said = c.offer.answer(c.where, c.sdpID, c.version, c.key)
+	return c.said, nil
+}
+
+// begin starts the sound.
+func (c *Call) begin() (*media.Session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return nil, errGone
+	}
+	if c.offer == nil {
+		return nil, errors.New("sip: the device agreed to nothing")
+	}
+	s, err := c.port.Start(c.remote(c.offer), c.offer.format, c.offer.keys(c.key))
+	if err != nil {
+		return nil, fmt.Errorf("starting the sound: %w", err)
+	}
+	s.Hold(c.offer.hold)
+	c.session = s
+	c.s.known.note(c.peer.source, time.Now())
+	c.wind()
+	c.s.work.Go(c.listen)
+	return s, nil
+}
+
+// remote is where the device hears. Only a known peer may name another address
+// than it calls from: anybody else could have us send sound to a stranger, and
+// devices behind a router name an address that leads nowhere.
+func (c *Call) remote(o *offer) netip.AddrPort {
+	if c.named != nil && !o.remote.Addr().IsUnspecified() {
+		return o.remote
+	}
+	return netip.AddrPortFrom(c.peer.remote.Addr(), o.remote.Port())
+}
+
+// silentFor is how long a device that is not on hold may send nothing.
+const silentFor = time.Minute
+
+// listen hangs up on a line that has died.
+func (c *Call) listen() {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	since := time.Now()
+	for {
+		select {
+		case <-c.gone:
+			return
+		case now := <-tick.C:
+			c.mu.Lock()
+			s, held := c.session, c.offer.hold
+			c.mu.Unlock()
+			if held {
+				since = now
+			}
+			if heard := s.Stats().Heard; now.Sub(heard) > silentFor && now.Sub(since) > silentFor {
+				c.Hangup(c.s.lifetime())
+				return
+			}
+		}
+	}
+}
+
+// refuse answers the INVITE with a no.
+func (c *Call) refuse(code int, reason string) {
+	if c.tx.final(c.invite.answer(code, reason, c.localTag, nil), code) {
+		c.finish()
+	}
+}
+
+// cancelled is the caller's change of mind before we answered.
+func (c *Call) cancelled() { c.refuse(487, "Request Terminated") }
+
+// unheard is a 200 that was never confirmed: the call is ended (RFC 3261
+// §13.3.1.4).
+func (c *Call) unheard() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.s.lifetime()), goodbye)
+	defer cancel()
+	c.Hangup(ctx)
+}
+
+// Hangup ends the call at once: no sound passes any more, and the device is
+// told.
+func (c *Call) Hangup(ctx context.Context) {
+	c.refuse(480, "Temporarily Unavailable") // does nothing once it is answered
+	c.mu.Lock()
+	tell := c.answered && !c.bye && !c.ended
+	c.mu.Unlock()
+	c.finish()
+	if tell {
+		c.sayBye(ctx)
+	}
+}
+
+// finish lets go of everything. It may be called twice.
+func (c *Call) finish() {
+	c.mu.Lock()
+	first := !c.ended
+	c.ended = true
+	session, port, timer := c.session, c.port, c.timer
+	re := c.re
+	c.mu.Unlock()
+	if !first {
+		return
+	}
+	if timer != nil {
+		timer.Stop()
+	}
+	switch {
+	case session != nil:
+		session.Close()
+	case port != nil:
+		_ = port.Close()
+	}
+	c.tx.acknowledge() // nothing more is repeated
+	if re != nil {
+		re.acknowledge()
+	}
+	c.s.mu.Lock()
+	delete(c.s.calls, c.callID+"|"+c.localTag)
+	c.s.mu.Unlock()
+	c.goneOnce.Do(func() { close(c.gone) })
+}
+
+// contact is where the device may reach us for this call.
+func (c *Call) contact() string {
+	return fmt.Sprintf("Contact: <sip:door@%s;transport=%s>", netip.AddrPortFrom(c.local, c.invite.peer.local.Port()), lower(c.invite.peer.proto))
+}
+
+func lower(proto string) string {
+	switch proto {
+	case "TCP":
+		return "tcp"
+	case "TLS":
+		return "tls"
+	}
+	return "udp"
+}
+
+// localOf is our address as a device sees it.
+func (s *Server) localOf(p *peer) netip.Addr {
+	if s.c.Public.IsValid() {
+		return s.c.Public
+	}
+	if a := p.local.Addr(); a.IsValid() && !a.IsUnspecified() {
+		return a
+	}
+	// Which of our addresses leads there: a UDP socket that is connected and
+	// closed again sends nothing.
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(p.remote))
+	if err != nil {
+		return p.local.Addr()
+	}
+	defer c.Close()
+	return addrPort(c.LocalAddr()).Addr()
+}

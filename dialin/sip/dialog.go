@@ -1,0 +1,409 @@
+package sip
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"vestibule/dialin/media"
+)
+
+// request answers a request within the call.
+func (c *Call) request(r *request) {
+	c.mu.Lock()
+	if r.cseq <= c.remoteSeq {
+		c.mu.Unlock()
+		c.reply(r, 500, "Server Internal Error") // RFC 3261 §12.2.2
+		return
+	}
+	c.remoteSeq, c.peer = r.cseq, r.peer
+	c.mu.Unlock()
+	switch r.Method {
+	case sip.BYE:
+		c.mu.Lock()
+		c.bye = true
+		c.mu.Unlock()
+		c.reply(r, 200, "OK")
+		c.refuse(487, "Request Terminated")
+		c.finish()
+	case sip.INVITE:
+		c.reinvite(r)
+	case sip.UPDATE:
+		c.update(r)
+	case sip.INFO:
+		c.info(r)
+	case sip.OPTIONS:
+		c.reply(r, 200, "OK", allow, "Accept: application/sdp", "Supported: timer")
+	case sip.REFER:
+		c.reply(r, 403, "Forbidden") // nobody is called from here (T53)
+	default:
+		c.reply(r, 405, "Method Not Allowed", allow)
+	}
+}
+
+func (c *Call) reply(r *request, code int, reason string, headers ...string) {
+	if t := c.s.begin(r); t != nil {
+		t.final(r.answer(code, reason, c.localTag, nil, headers...), code)
+	}
+}
+
+// ack is the confirmation of a 200. The first may carry the answer to our
+// offer.
+func (c *Call) ack(r *request) {
+	c.mu.Lock()
+	if t := c.re; t != nil && t.r.cseq == r.cseq {
+		c.re = nil
+		c.lateAnswer(r)
+		c.mu.Unlock()
+		t.acknowledge()
+		return
+	}
+	if r.cseq != c.invite.cseq || !c.answered || c.ended {
+		c.mu.Unlock()
+		return
+	}
+	if c.offer == nil {
+		c.lateAnswer(r)
+	}
+	c.mu.Unlock()
+	c.tx.acknowledge()
+	c.ackOnce.Do(func() { close(c.acked) })
+}
+
+// lateAnswer takes the answer to our offer out of an ACK. c.mu is held.
+func (c *Call) lateAnswer(r *request) {
+	b := r.body("application/sdp")
+	if b == nil {
+		return
+	}
+	o, err := readOffer(b, c.s.c.Secrecy)
+	if err != nil {
+		return
+	}
+	c.agree(o)
+}
+
+// agree takes a new agreement. c.mu is held.
+func (c *Call) agree(o *offer) {
+	c.offer = o
+	if c.session == nil {
+		return
+	}
+	if !o.remote.Addr().IsUnspecified() {
+		// An address that cannot be used leaves the sound as it was.
+		_ = c.session.Update(c.remote(o), o.format, o.keys(c.key))
+	}
+	c.session.Hold(o.hold)
+}
+
+// reinvite changes the call: hold, resume, another address or codec; or it
+// changes nothing and refreshes the session.
+func (c *Call) reinvite(r *request) {
+	select {
+	case <-c.acked:
+	default:
+		c.reply(r, 491, "Request Pending") // RFC 3261 §14.2
+		return
+	}
+	sdp, code := c.change(r)
+	if code != 0 {
+		c.reply(r, code, reasons(code))
+		return
+	}
+	t := c.s.begin(r)
+	if t == nil {
+		return
+	}
+	t.call = c
+	c.mu.Lock()
+	busy := c.re != nil
+	if !busy {
+		c.re = t
+	}
+	headers := append([]string{c.contact(), allow, "Supported: timer", "Content-Type: application/sdp"}, c.every.headers()...)
+	c.mu.Unlock()
+	if busy {
+		t.final(r.answer(491, "Request Pending", c.localTag, nil), 491)
+		return
+	}
+	t.final(r.answer(200, "OK", c.localTag, sdp, headers...), 200)
+}
+
+// update changes or refreshes without a confirmation (RFC 3311).
+func (c *Call) update(r *request) {
+	offer := len(r.Body()) > 0
+	sdp, code := c.change(r)
+	if code != 0 {
+		c.reply(r, code, reasons(code))
+		return
+	}
+	c.mu.Lock()
+	headers := append([]string{c.contact(), allow, "Supported: timer"}, c.every.headers()...)
+	c.mu.Unlock()
+	if !offer {
+		c.reply(r, 200, "OK", headers...)
+		return
+	}
+	if t := c.s.begin(r); t != nil {
+		t.final(r.answer(200, "OK", c.localTag, sdp, append(headers, "Content-Type: application/sdp")...), 200)
+	}
+}
+
+// change applies what a re-INVITE or UPDATE asks for, and answers our SDP. A
+// refused change leaves everything as it was.
+func (c *Call) change(r *request) ([]byte, int) {
+	o, code := c.s.offered(r)
+	if code != 0 {
+		return nil, code
+	}
+	every, tooShort := r.interval()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session == nil || c.ended {
+		return nil, 488
+	}
+	if !tooShort && every.every != 0 {
+		c.every = every
+	}
+	c.wind()
+	if o == nil {
+		return c.said, 0
+	}
+	if p := o.crypto.profile; p != media.NoProfile && (c.key == nil || len(c.key) != p.KeySize()) {
+		c.key = fresh(p)
+	}
+	c.version++
+	c.said = o.answer(c.where, c.sdpID, c.version, c.key)
+	c.agree(o)
+	return c.said, 0
+}
+
+// info takes key presses that come beside the sound.
+func (c *Call) info(r *request) {
+	kind, _, _ := strings.Cut(strings.ToLower(r.header("Content-Type", "c")), ";")
+	var key rune
+	switch strings.TrimSpace(kind) {
+	case "application/dtmf-relay":
+		key = relayed(r.Body())
+	case "application/dtmf":
+		key = digit(string(bytes.TrimSpace(r.Body())))
+	case "":
+		c.reply(r, 200, "OK") // an empty one asks whether we live
+		return
+	default:
+		c.reply(r, 415, "Unsupported Media Type", "Accept: application/dtmf-relay, application/dtmf")
+		return
+	}
+	c.mu.Lock()
+	s := c.session
+	c.mu.Unlock()
+	if key == 0 || s == nil {
+		c.reply(r, 400, "Bad Request")
+		return
+	}
+	s.Press(key)
+	c.reply(r, 200, "OK")
+}
+
+// relayed reads "Signal=5\r\nDuration=160".
+func relayed(b []byte) rune {
+	if len(b) > 256 {
+		return 0
+	}
+	for line := range bytes.SplitSeq(b, []byte("\n")) {
+		name, value, ok := strings.Cut(string(line), "=")
+		if ok && strings.EqualFold(strings.TrimSpace(name), "signal") {
+			return digit(strings.TrimSpace(value))
+		}
+	}
+	return 0
+}
+
+// digit reads one key, also by its event number (10 is *, 11 is #).
+func digit(s string) rune {
+	switch {
+	case s == "10":
+		return '*'
+	case s == "11":
+		return '#'
+	case len(s) == 1 && strings.ContainsAny(s, "0123456789*#ABCD"):
+		return rune(s[0])
+	}
+	return 0
+}
+
+// wind sets the session timer anew. c.mu is held.
+func (c *Call) wind() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	if c.every.every == 0 || c.ended {
+		return
+	}
+	ours := c.every.ours
+	c.timer = time.AfterFunc(c.every.due(), func() {
+		c.s.work.Go(func() {
+			if !ours || !c.refresh(c.s.lifetime()) {
+				c.unheard() // RFC 4028 §10: nobody is there any more
+			}
+		})
+	})
+}
+
+// refresh tells the device that we are here, and learns whether it is.
+func (c *Call) refresh(ctx context.Context) bool {
+	c.mu.Lock()
+	method, said, headers := "UPDATE", []byte(nil), append([]string{"Supported: timer"}, c.every.headers()...)
+	if !c.updates {
+		method, said = "INVITE", c.said
+		headers = append(headers, "Content-Type: application/sdp")
+	}
+	c.mu.Unlock()
+	res, ok := c.ask(ctx, method, said, headers...)
+	if !ok || res.code == 408 || res.code == 481 {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wind()
+	return true
+}
+
+// sayBye tells the device that the call is over. The first time is at once; the
+// repeats go on beside.
+func (c *Call) sayBye(ctx context.Context) {
+	sent := make(chan struct{})
+	c.s.work.Go(func() {
+		// A challenge is not answered, nor is anything else: we are gone (T55).
+		_, _ = c.askThen(context.WithoutCancel(ctx), "BYE", nil, func() { close(sent) })
+	})
+	select {
+	case <-sent:
+	case <-ctx.Done():
+	}
+}
+
+// response is an answer to a request of ours.
+type response struct {
+	code int
+	cseq uint32
+}
+
+func (c *Call) ask(ctx context.Context, method string, body []byte, headers ...string) (response, bool) {
+	return c.askThen(ctx, method, body, func() {}, headers...)
+}
+
+// askThen sends a request within the call and waits for its final answer,
+// repeating it where the transport does not (RFC 3261 §17.1.2). sent is called
+// once the first has left.
+func (c *Call) askThen(ctx context.Context, method string, body []byte, sent func(), headers ...string) (response, bool) {
+	branch := "z9hG4bK" + rand.Text()
+	c.mu.Lock()
+	c.localSeq++
+	seq, p := c.localSeq, c.peer
+	c.mu.Unlock()
+	answers := c.s.await(branch)
+	defer c.s.forget(branch)
+	b := c.write(method, branch, seq, body, headers)
+	p.write(b)
+	sent()
+	end := time.NewTimer(patient)
+	defer end.Stop()
+	wait := t1
+	next := time.NewTimer(wait)
+	defer next.Stop()
+	life := c.s.lifetime()
+	for {
+		select {
+		case res := <-answers:
+			if res.code < 200 {
+				continue
+			}
+			if method == "INVITE" {
+				p.write(c.write("ACK", "z9hG4bK"+rand.Text(), seq, nil, nil))
+			}
+			return res, true
+		case <-next.C:
+			if !p.reliable() {
+				wait = min(2*wait, t2)
+				next.Reset(wait)
+				p.write(b)
+			}
+		case <-end.C:
+			return response{}, false
+		case <-ctx.Done():
+			return response{}, false
+		case <-life.Done():
+			return response{}, false
+		}
+	}
+}
+
+// write makes a request of ours (RFC 3261 §12.2.1.1). It names the device's
+// Contact and goes to where the call came from.
+func (c *Call) write(method, branch string, seq uint32, body []byte, headers []string) []byte {
+	var b bytes.Buffer
+	p := c.invite.peer
+	fmt.Fprintf(&b, "%s %s SIP/2.0\r\n", method, c.target)
+	fmt.Fprintf(&b, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", p.proto, c.whereabouts(), branch)
+	b.WriteString("Max-Forwards: 70\r\n")
+	for _, r := range c.routes {
+		fmt.Fprintf(&b, "Route: %s\r\n", r)
+	}
+	to := c.invite.To().Value()
+	fmt.Fprintf(&b, "From: %s;tag=%s\r\nTo: %s\r\n", to, c.localTag, c.invite.From().Value())
+	fmt.Fprintf(&b, "Call-ID: %s\r\nCSeq: %d %s\r\n", c.callID, seq, method)
+	if method != "ACK" && method != "BYE" {
+		headers = append([]string{c.contact()}, headers...)
+	}
+	finish(&b, body, headers)
+	return b.Bytes()
+}
+
+func (c *Call) whereabouts() string {
+	a := c.local.String()
+	if c.local.Is6() {
+		a = "[" + a + "]"
+	}
+	return a + ":" + strconv.Itoa(int(c.invite.peer.local.Port()))
+}
+
+func (s *Server) await(branch string) <-chan response {
+	ch := make(chan response, 4)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending[branch] = ch
+	return ch
+}
+
+func (s *Server) forget(branch string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.pending, branch)
+}
+
+// answered hands a response to who waits for it; there is nobody else it could
+// concern.
+func (s *Server) answered(m *sip.Response) {
+	via := m.Via()
+	if via == nil || m.CSeq() == nil {
+		return
+	}
+	branch, _ := via.Params.Get("branch")
+	s.mu.Lock()
+	ch := s.pending[branch]
+	s.mu.Unlock()
+	if ch == nil {
+		return
+	}
+	select {
+	case ch <- response{m.StatusCode, m.CSeq().SeqNo}:
+	default:
+	}
+}

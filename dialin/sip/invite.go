@@ -1,0 +1,254 @@
+package sip
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"vestibule/lobby"
+	"vestibule/meeting"
+)
+
+// invited takes a new call, or says why not. Whatever number was dialled, the
+// answer is the same: there are no extensions to find (T50).
+func (s *Server) invited(r *request, peer *Peer) {
+	now := time.Now()
+	if peer == nil && !s.setups.allow(r.peer.source, now) {
+		r.respond(r.answer(503, "Service Unavailable", "busy", nil, "Retry-After: 30"))
+		return
+	}
+	user, stale, proved := "", false, false
+	if h := r.header("Authorization"); h != "" {
+		user, stale, proved = s.digest.check(h, string(r.Method), s.secret, now)
+		if !proved {
+			s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, stale))
+			return
+		}
+		peer = s.peerOf(user)
+	}
+	if peer != nil && peer.Secret != "" && !proved {
+		s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, false))
+		return
+	}
+	if r.Recipient.Scheme != "sip" && r.Recipient.Scheme != "sips" {
+		s.reply(r, 403, "Forbidden", nil) // tel: and the like: nobody is called from here (T53)
+		return
+	}
+	if u := r.unknownExtensions(); u != "" {
+		s.reply(r, 420, "Bad Extension", nil, "Unsupported: "+u)
+		return
+	}
+	interval, tooShort := r.interval()
+	if tooShort {
+		s.reply(r, 422, "Session Interval Too Small", nil, "Min-SE: "+strconv.Itoa(int(minInterval.Seconds())))
+		return
+	}
+	o, code := s.offered(r)
+	if code != 0 {
+		s.reply(r, code, reasons(code), nil, "Accept: application/sdp")
+		return
+	}
+	s.ring(r, peer, o, interval)
+}
+
+func (s *Server) secret(user string) string {
+	if p := s.peerOf(user); p != nil {
+		return p.Secret
+	}
+	return ""
+}
+
+func (s *Server) peerOf(user string) *Peer {
+	for i := range s.c.Peers {
+		if p := &s.c.Peers[i]; user != "" && p.User == user {
+			return p
+		}
+	}
+	return nil
+}
+
+// unknownExtensions lists what the caller requires and we cannot.
+func (r *request) unknownExtensions() string {
+	var list []string
+	for _, h := range r.GetHeaders("Require") {
+		for w := range strings.SplitSeq(h.Value(), ",") {
+			if w = strings.TrimSpace(w); !strings.EqualFold(w, "timer") && tokens([]string{w}) {
+				list = append(list, w)
+			}
+		}
+	}
+	return strings.Join(list[:min(len(list), 8)], ", ")
+}
+
+func reasons(code int) string {
+	switch code {
+	case 415:
+		return "Unsupported Media Type"
+	case 488:
+		return "Not Acceptable Here"
+	case 400:
+		return "Bad Request"
+	}
+	return "Server Error"
+}
+
+// offered reads the offer of a request; nil where there is none, and a status
+// where there is one that cannot be used.
+func (s *Server) offered(r *request) (*offer, int) {
+	if len(r.Body()) == 0 {
+		return nil, 0
+	}
+	b := r.body("application/sdp")
+	if b == nil {
+		return nil, 415
+	}
+	o, err := readOffer(b, s.c.Secrecy)
+	if err != nil {
+		return nil, 488
+	}
+	return o, 0
+}
+
+// ring makes a call of an INVITE and hands it on.
+func (s *Server) ring(r *request, peer *Peer, o *offer, every interval) {
+	source := r.peer.source
+	key, lines := source, s.c.PerSource
+	if peer != nil {
+		key, lines = "peer:"+peer.Name, s.c.Total
+	}
+	if !s.lines.enterUpTo(key, lines) {
+		r.respond(r.answer(503, "Service Unavailable", "busy", nil, "Retry-After: 30"))
+		return
+	}
+	t := s.begin(r)
+	c := s.newCall(r, t, peer, o, every)
+	if t == nil || !s.register(c) {
+		s.lines.leave(key)
+		return
+	}
+	t.provisional(r.answer(100, "Trying", "", nil))
+	t.provisional(r.answer(180, "Ringing", c.localTag, nil, c.contact()))
+	s.work.Go(func() {
+		defer s.lines.leave(key)
+		s.take(c)
+	})
+}
+
+// take runs a call to its end. What panics in it ends it, and no other.
+func (s *Server) take(c *Call) {
+	ctx, cancel := context.WithCancel(s.lifetime())
+	defer cancel()
+	defer func() {
+		v := recover()
+		if v != nil {
+			s.log.ErrorContext(ctx, "call panicked", slog.String("call", c.id), slog.String("panic", fmt.Sprintf("%T", v)), slog.String("stack", string(debug.Stack())))
+		}
+		end, stop := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		defer stop()
+		c.Hangup(end)
+	}()
+	s.c.Answer(ctx, c)
+}
+
+func (s *Server) newCall(r *request, t *txn, peer *Peer, o *offer, every interval) *Call {
+	var id [8]byte
+	_, _ = rand.Read(id[:])
+	c := &Call{
+		s: s, id: rand.Text(), peer: r.peer, tx: t, invite: r, callID: r.callID, localTag: rand.Text(), remoteTag: r.fromTag,
+		remoteSeq: r.cseq, localSeq: 1, offer: o, every: every, acked: make(chan struct{}), gone: make(chan struct{}),
+		sdpID: binary.BigEndian.Uint64(id[:]) >> 2, named: peer, local: s.localOf(r.peer),
+	}
+	c.target = r.target()
+	for _, h := range r.GetHeaders("Record-Route") {
+		c.routes = append(c.routes, h.Value())
+	}
+	c.updates = r.lists("UPDATE", "Allow")
+	if t != nil {
+		t.call = c
+	}
+	c.caller = s.callerOf(r, c)
+	return c
+}
+
+func (s *Server) register(c *Call) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life.Err() != nil {
+		return false
+	}
+	s.calls[c.callID+"|"+c.localTag] = c
+	return true
+}
+
+// callerOf is what the host will see of the device, and whom its wrong codes
+// count against.
+func (s *Server) callerOf(r *request, c *Call) lobby.Caller {
+	from := r.From()
+	name := strings.Trim(strings.TrimSpace(from.DisplayName), `"`)
+	if name == "" {
+		name = from.Address.User
+	}
+	caller := lobby.Caller{
+		Call: c.id, Source: r.peer.source,
+		Line: meeting.Line{Kind: "SIP", Claims: name, Agent: r.header("User-Agent"), Address: r.peer.remote.Addr().String()},
+	}
+	if c.named == nil {
+		return caller
+	}
+	caller.Source = "peer:" + c.named.Name
+	if c.named.Secret == "" {
+		// All telephones come by one trunk. The number it vouches for tells
+		// one guesser from the others (RFC 3325).
+		number := r.asserted()
+		caller.Source += ":" + number
+		if number != "" {
+			caller.Line.Claims = strings.TrimSpace(name + " " + number)
+		}
+	}
+	return caller
+}
+
+// asserted is the caller's number as a trunk vouches for it, else as it says.
+func (r *request) asserted() string {
+	v := r.header("P-Asserted-Identity")
+	for _, scheme := range []string{"sips:", "sip:", "tel:"} {
+		if _, rest, ok := strings.Cut(v, scheme); ok {
+			if i := strings.IndexAny(rest, "@;>"); i >= 0 {
+				rest = rest[:i]
+			}
+			if tokens([]string{rest}) {
+				return rest
+			}
+		}
+	}
+	if u := r.From().Address.User; tokens([]string{u}) {
+		return u
+	}
+	return ""
+}
+
+// target is the URI that our requests name. Only its text is used: they are
+// sent to where the call came from (T53).
+func (r *request) target() string {
+	c := r.Contact()
+	if c == nil || c.Address.Wildcard {
+		return r.From().Address.Addr()
+	}
+	a := c.Address.Clone()
+	a.Headers = nil // a header in a Contact would be one of ours
+	u := a.String()
+	if !tokensLong(u) {
+		return r.From().Address.Addr()
+	}
+	return u
+}
+
+func tokensLong(s string) bool {
+	return len(s) <= 512 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '<' || r == '>' })
+}

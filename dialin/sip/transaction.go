@@ -1,0 +1,188 @@
+package sip
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// The timers of RFC 3261 §17.
+const (
+	t1      = 500 * time.Millisecond
+	t2      = 4 * time.Second
+	patient = 64 * t1 // timers B, F, H, J and L
+)
+
+// maxTxns bounds the transactions that are remembered. Over it, the oldest way
+// applies: no answer, and the other side asks again.
+const maxTxns = 20_000
+
+// txn is a request that is or was answered (RFC 3261 §17.2): its repeats get
+// the same answer again.
+type txn struct {
+	s     *Server
+	r     *request
+	began time.Time
+	acked chan struct{}
+	once  sync.Once
+	call  *Call // of an INVITE; set before others see it
+
+	mu   sync.Mutex
+	last []byte // guarded by mu
+	code int    // guarded by mu
+}
+
+func (s *Server) txn(key string) *txn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.txns[key]
+}
+
+// begin remembers a request; nil when there are too many.
+func (s *Server) begin(r *request) *txn {
+	t := &txn{s: s, r: r, began: time.Now(), acked: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.txns) >= maxTxns {
+		return nil
+	}
+	s.txns[r.key()] = t
+	return t
+}
+
+// again answers a repeat.
+func (t *txn) again(r *request) {
+	t.mu.Lock()
+	b := t.last
+	t.mu.Unlock()
+	if b != nil {
+		r.respond(b)
+	}
+}
+
+// provisional answers for now.
+func (t *txn) provisional(b []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.code >= 200 {
+		return
+	}
+	t.last, t.code = b, 100
+	t.r.respond(b)
+}
+
+// final answers for good, once. The final answer to an INVITE is repeated until
+// it is acknowledged (§17.2.1, §13.3.1.4).
+func (t *txn) final(b []byte, code int) bool {
+	t.mu.Lock()
+	if t.code >= 200 {
+		t.mu.Unlock()
+		return false
+	}
+	was := t.code
+	t.last, t.code = b, code
+	t.mu.Unlock()
+	t.r.respond(b)
+	// Who has heard nothing before repeats the INVITE by itself.
+	if t.r.Method == sip.INVITE && (code < 300 || was > 0 && !t.r.peer.reliable()) {
+		t.s.work.Go(t.repeat)
+	}
+	return true
+}
+
+func (t *txn) repeat() {
+	ctx := t.s.lifetime()
+	end := time.NewTimer(patient)
+	defer end.Stop()
+	wait := t1
+	next := time.NewTimer(wait)
+	defer next.Stop()
+	for {
+		select {
+		case <-t.acked:
+			return
+		case <-ctx.Done():
+			return
+		case <-end.C:
+			if t.call != nil {
+				t.call.unheard()
+			}
+			return
+		case <-next.C:
+			wait = min(2*wait, t2)
+			next.Reset(wait)
+			t.again(t.r)
+		}
+	}
+}
+
+// acknowledge notes the ACK.
+func (t *txn) acknowledge() { t.once.Do(func() { close(t.acked) }) }
+
+// ack is an ACK: to a refusal by its branch (§17.1.1.3), to a 200 by its
+// dialog (§13.2.2.4).
+func (s *Server) ack(r *request) {
+	if t := s.txn(r.key()); t != nil {
+		t.mu.Lock()
+		refused := t.code >= 300
+		t.mu.Unlock()
+		if refused {
+			t.acknowledge()
+			return
+		}
+	}
+	s.mu.Lock()
+	c := s.calls[r.callID+"|"+r.toTag]
+	s.mu.Unlock()
+	if c != nil && c.remoteTag == r.fromTag {
+		c.ack(r)
+	}
+}
+
+// cancel is a CANCEL (§9.2): answered itself, then it ends what has no final
+// answer yet.
+func (s *Server) cancel(r *request) {
+	t := s.txn(r.key())
+	if t == nil || t.call == nil {
+		if s.known.knows(r.peer.source, time.Now()) {
+			r.respond(r.answer(481, "Call/Transaction Does Not Exist", "none", nil))
+		}
+		return
+	}
+	r.respond(r.answer(200, "OK", t.call.localTag, nil))
+	t.call.cancelled()
+}
+
+// sweep forgets transactions that can have no repeats any more.
+func (s *Server) sweep(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			s.mu.Lock()
+			for k, t := range s.txns {
+				if now.Sub(t.began) > patient+t2 && (t.call == nil || t.settled()) {
+					delete(s.txns, k)
+				}
+			}
+			s.mu.Unlock()
+		}
+	}
+}
+
+func (t *txn) settled() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.code >= 200
+}
+
+func (s *Server) lifetime() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.life
+}
