@@ -20,6 +20,8 @@ import (
 
 	"vestibule/auth"
 	"vestibule/conference"
+	"vestibule/dialin"
+	"vestibule/dialin/sip"
 	"vestibule/gateway"
 	"vestibule/lobby"
 	"vestibule/policy"
@@ -55,9 +57,11 @@ type Config struct {
 	// Turn is the relay, without its Secret; TurnOn is where it listens.
 	Turn   turn.Config
 	TurnOn turn.Addresses
-	Site   web.Site
-	Pages  web.Config
-	Zone   string
+	// Phone is the phone door; nil: none.
+	Phone *Phone
+	Site  web.Site
+	Pages web.Config
+	Zone  string
 	// Early, Grace and Keep are lobby.Config's.
 	Early, Grace, Keep time.Duration
 	// SignInOrigins are gateway.Config's.
@@ -70,6 +74,9 @@ type House struct {
 	Lobby   *lobby.Lobby
 	Gateway *gateway.Server
 	Turn    *turn.Server
+	// Calls and SIP are nil without a phone door.
+	Calls *dialin.Server
+	SIP   *sip.Server
 
 	c   Config
 	log *slog.Logger
@@ -88,10 +95,11 @@ func New(c Config) (*House, error) {
 	var oidc *auth.OIDC
 	var faults []error
 	add := func(err error) { faults = append(faults, err) }
-	var err error
+	err := c.Limits.fault()
+	add(err)
 	h.Lobby, err = lobby.New(lobby.Config{
 		Documents: c.Store, Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Rules: c.Rules, Secret: h.key("lobby"),
-		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Logger: c.Logger,
+		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Dial: c.Phone.dial(), Logger: c.Logger,
 	})
 	add(err)
 	if len(c.OIDC.Providers) > 0 {
@@ -118,6 +126,9 @@ func New(c Config) (*House, error) {
 	}
 	h.Lobby.AddCutter(lobby.Channel{Name: "signalling", Cutter: h.Gateway})
 	h.Lobby.AddCutter(lobby.Channel{Name: "relay", Cutter: h.Turn})
+	if err := h.phone(); err != nil {
+		return nil, err
+	}
 	h.ops = newOps(c.Store, h)
 	return h, nil
 }
@@ -138,10 +149,13 @@ func days(d time.Duration) int {
 	return int((d + 24*time.Hour - 1) / (24 * time.Hour))
 }
 
-// Listen opens the relay's sockets.
+// Listen opens the sockets of the relay and the phone door.
 func (h *House) Listen(ctx context.Context) error {
 	if err := h.Turn.Listen(ctx, h.c.TurnOn); err != nil {
 		return fmt.Errorf("opening the relay: %w", err)
+	}
+	if h.SIP != nil {
+		return h.SIP.Listen(ctx)
 	}
 	return nil
 }
@@ -160,6 +174,9 @@ func (h *House) Run(ctx context.Context) error {
 	g.Go(func() error { return named("lobby", h.Lobby.Run(ctx)) })
 	g.Go(func() error { return named("gateway", h.Gateway.Run(ctx)) })
 	g.Go(func() error { return named("relay", h.Turn.Serve(ctx)) })
+	if h.SIP != nil {
+		g.Go(func() error { return named("phone door", h.SIP.Serve(ctx)) })
+	}
 	return g.Wait()
 }
 

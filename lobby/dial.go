@@ -75,6 +75,25 @@ func (l *Lobby) DialCode(id meeting.ID, v *meeting.Invitation) string {
 	return decimal(l.mac("dial", []byte(id), []byte(v.ID), gen), CodeDigits)
 }
 
+// Dial is all that somebody needs to dial in.
+type Dial struct {
+	Number, Code string
+	// Addresses are what to dial, as the site says it.
+	Addresses []string
+}
+
+// Zero reports whether there is no way in by telephone.
+func (d Dial) Zero() bool { return d.Number == "" || d.Code == "" || len(d.Addresses) == 0 }
+
+// Dial answers how an invitee dials in; zero where they cannot.
+func (l *Lobby) Dial(m *meeting.Meeting, v *meeting.Invitation) Dial {
+	d := Dial{Number: l.Number(m), Code: l.DialCode(m.ID, v), Addresses: l.c.Dial}
+	if d.Zero() {
+		return Dial{}
+	}
+	return d
+}
+
 // takeNumber finds a dial-in number that no other meeting has and notes whose
 // it is, under its HMAC, until the meeting is forgotten.
 func (l *Lobby) takeNumber(ctx context.Context, id meeting.ID, expires, now time.Time) (int, error) {

@@ -88,6 +88,10 @@ type Config struct {
 	Secret []byte
 	// Door is the door origin, for the links in mails: "https://visio.example.org".
 	Door string
+	// Dial is what a telephone or room device dials to reach the door, as
+	// mails say it: "sip:visio.example.org", "+33 5 61 00 00 00". Empty: there
+	// is no phone door, and nobody gets a number or code.
+	Dial []string
 	// Contact is whom a guest may call, shown in mails and pages.
 	Contact string
 	// Early is how long before its start a link begins to work. Default 15m;

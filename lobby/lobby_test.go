@@ -92,7 +92,7 @@ func open(t *testing.T) *site {
 	s := &site{store: store.NewMemory(), server: &server{open: map[string]bool{}}, box: &box{}, host: doctor()}
 	l, err := lobby.New(lobby.Config{
 		Documents: s.store, Shelf: s.store, Backend: s.server, Mailer: s.box,
-		Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example",
+		Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example", Dial: []string{"sip:door.example"},
 	})
 	if err != nil {
 		t.Fatal(err)
