@@ -25,9 +25,10 @@ type leg struct {
 	pub      *lksdk.LocalTrackPublication // guarded by mu, like all below
 	speakers []*speaker
 	closed   bool
-	// torn is set while the client reconnects: it then tells that everybody
-	// left and came back.
-	torn bool
+	// inside is who was there when it was last told; torn is set while the
+	// client reconnects, and nobody seems to be.
+	inside map[string]bool
+	torn   bool
 
 	signalMu sync.Mutex
 	signals  chan media.Signal // sent to and closed under signalMu
@@ -99,11 +100,19 @@ func (l *leg) Close() {
 	l.work.Wait()
 }
 
-// ready begins to tell of what happens; before, everything does.
+// ready begins to tell of what happens; those who are there now were before.
 func (l *leg) ready(pub *lksdk.LocalTrackPublication) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pub = pub
+	l.pub, l.inside = pub, l.present()
+}
+
+func (l *leg) present() map[string]bool {
+	now := map[string]bool{}
+	for _, p := range l.room.GetRemoteParticipants() {
+		now[p.Identity()] = true
+	}
+	return now
 }
 
 // signal tells of s unless nobody has listened for long.
@@ -144,8 +153,8 @@ func (l *leg) end(s media.Signal) {
 // callback is what the conference client calls.
 func (l *leg) callback() *lksdk.RoomCallback {
 	cb := lksdk.NewRoomCallback()
-	cb.OnParticipantConnected = func(*lksdk.RemoteParticipant) { l.passed(media.Joined) }
-	cb.OnParticipantDisconnected = func(*lksdk.RemoteParticipant) { l.passed(media.Left) }
+	cb.OnParticipantConnected = func(*lksdk.RemoteParticipant) { l.look() }
+	cb.OnParticipantDisconnected = func(*lksdk.RemoteParticipant) { l.look() }
 	cb.OnReconnecting = func() { l.setTorn(true) }
 	cb.OnReconnected = func() { l.setTorn(false) }
 	cb.OnDisconnected = func() { l.disconnected() }
@@ -162,20 +171,34 @@ func (l *leg) callback() *lksdk.RoomCallback {
 	return cb
 }
 
-// passed tells of somebody who came or went.
-func (l *leg) passed(s media.Signal) {
+// look tells of those who came and went since the last look. The client calls
+// back in any order, and for everybody when it reconnects, so what counts is
+// who is there.
+func (l *leg) look() {
 	l.mu.Lock()
-	quiet := l.torn || l.pub == nil
-	l.mu.Unlock()
-	if !quiet {
-		l.signal(s)
+	defer l.mu.Unlock()
+	if l.torn || l.inside == nil {
+		return
 	}
+	now := l.present()
+	for id := range now {
+		if !l.inside[id] {
+			l.signal(media.Joined)
+		}
+	}
+	for id := range l.inside {
+		if !now[id] {
+			l.signal(media.Left)
+		}
+	}
+	l.inside = now
 }
 
 func (l *leg) setTorn(on bool) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.torn = on
+	l.mu.Unlock()
+	l.look()
 }
 
 func (l *leg) mutedBy(t lksdk.TrackPublication, on bool) {

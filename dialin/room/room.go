@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -44,7 +45,11 @@ func New(c Config) (*Rooms, error) {
 	if c.Patience < time.Second || c.Patience > 30*time.Second {
 		faults = append(faults, fmt.Errorf("room: patience %v is not between 1s and 30s", c.Patience))
 	}
-	return &Rooms{c}, errors.Join(faults...)
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	hush()
+	return &Rooms{c}, nil
 }
 
 // Join takes the caller of g into their room. It gives up when ctx ends; the
@@ -87,6 +92,13 @@ func cause(err error) error {
 
 // silent is a logger that drops everything: the client logs addresses.
 func silent() logger.Logger { return logger.LogRLogger(logr.Discard()) }
+
+// hush gives the conference client's package the same logger, once a process:
+// its transports take no other, and would write to standard error.
+var hush = sync.OnceValue(func() struct{} {
+	lksdk.SetLogger(silent())
+	return struct{}{}
+})
 
 // newTrack is the caller's voice as the room receives it.
 func newTrack() (*lksdk.LocalTrack, error) {
