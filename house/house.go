@@ -95,8 +95,7 @@ func New(c Config) (*House, error) {
 	var oidc *auth.OIDC
 	var faults []error
 	add := func(err error) { faults = append(faults, err) }
-	err := c.Limits.fault()
-	add(err)
+	var err error
 	h.Lobby, err = lobby.New(lobby.Config{
 		Documents: c.Store, Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Rules: c.Rules, Secret: h.key("lobby"),
 		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Dial: c.Phone.dial(), Logger: c.Logger,
