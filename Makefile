@@ -31,6 +31,7 @@ help:
 	@echo "make lint        formatting, golangci-lint and go vet of every module"
 	@echo "make bench       the benchmarks (BENCH=regexp COUNT=n)"
 	@echo "make threats     the table of docs/THREATS.md, from the tests in the tree"
+	@echo "make prompts     record again what the phone door says (espeak-ng, sox)"
 	@echo "make vuln        known vulnerabilities in what is linked (asks vuln.go.dev)"
 	@echo "make deps        the programs that the tests drive"
 
@@ -117,6 +118,12 @@ bench: room
 	@mkdir -p bin
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -p 1 -timeout 20m ./... | tee bin/bench.txt
 	$(TOOL) benchstat bin/bench.txt
+
+# What the phone door says, recorded by a machine and committed, so that a
+# build needs none of this (Debian: apt-get install espeak-ng sox).
+.PHONY: prompts
+prompts:
+	go test -run TestEveryPromptIsRecorded ./dialin/prompts -update
 
 .PHONY: vuln
 vuln: room
