@@ -93,10 +93,11 @@ type Server struct {
 	log   *slog.Logger
 	mux   *http.ServeMux
 	hooks []*hook
-	// every is how often what is still to be told is looked for; pauses are
-	// the waits between tries.
-	every  time.Duration
-	pauses []time.Duration
+	// every is how often what is still to be told is looked for, claim how
+	// long a node has one try at one event for itself; pauses are the waits
+	// between tries.
+	every, claim time.Duration
+	pauses       []time.Duration
 }
 
 // New returns the API, or every fault of the configuration.
@@ -136,7 +137,7 @@ func New(c Config) (*Server, error) {
 		}
 		clients[c.Clients[i].ID] = true
 	}
-	s := &Server{c: c, log: c.Logger, mux: http.NewServeMux(), every: 5 * time.Second, pauses: pauses()}
+	s := &Server{c: c, log: c.Logger, mux: http.NewServeMux(), every: sweepEvery, claim: claimTime, pauses: pauses()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

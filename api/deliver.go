@@ -21,10 +21,11 @@ import (
 // is the same each time.
 
 const (
-	hands = 4 // deliveries under way to one hook on one node
-	batch = 64
-	// claim is how long a node has one try at one event for itself.
-	claim = 20 * time.Second
+	hands      = 4 // deliveries under way to one hook on one node
+	batch      = 64
+	sweepEvery = 5 * time.Second
+	// claimTime is longer than a delivery can take.
+	claimTime = 20 * time.Second
 	// mostPending bounds the meetings that one hook is told of in one round.
 	mostPending = 1000
 )
@@ -83,9 +84,9 @@ func (s *Server) sweep(ctx context.Context, h *hook) error {
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
 	for {
-		list, err := s.c.Streams.Owned(ctx, "webhook:"+h.id, time.Time{}, mostPending)
+		list, err := s.c.Streams.Owned(ctx, h.list, time.Time{}, mostPending)
 		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "pending webhooks not read", slog.String("hook", h.id), slog.Any("error", err))
+			s.log.WarnContext(ctx, "pending webhooks not read", slog.String("hook", h.list), slog.Any("error", err))
 		}
 		for _, m := range list {
 			h.todo.add(m)
@@ -111,7 +112,7 @@ func (s *Server) work(ctx context.Context, h *hook) error {
 				break
 			}
 			if err := s.deliver(ctx, h, m); err != nil && ctx.Err() == nil {
-				s.log.WarnContext(ctx, "webhook not told", slog.String("hook", h.id), slog.String("meeting", string(m)), slog.Any("error", err))
+				s.log.WarnContext(ctx, "webhook not told", slog.String("hook", h.list), slog.String("meeting", string(m)), slog.Any("error", err))
 			}
 		}
 	}
@@ -119,20 +120,19 @@ func (s *Server) work(ctx context.Context, h *hook) error {
 
 // deliver tells a hook everything of one meeting that is due.
 func (s *Server) deliver(ctx context.Context, h *hook, m meeting.ID) error {
-	owner := "webhook:" + h.id
 	head, err := s.c.Lobby.Header(ctx, m)
 	var no *meeting.Refusal
 	if errors.As(err, &no) {
-		return s.c.Streams.Unindex(ctx, owner, m) // forgotten
+		return s.c.Streams.Unindex(ctx, h.list, m) // forgotten
 	}
 	if err != nil {
 		return err
 	}
 	// Noted first: should this node die here, another goes on.
-	if err := s.c.Streams.Index(ctx, owner, m, time.Now(), head.Expires); err != nil {
+	if err := s.c.Streams.Index(ctx, h.list, m, time.Now(), head.Expires); err != nil {
 		return err
 	}
-	t := teller{s: s, h: h, m: m, key: s.mac("place", h.id, string(m)), expires: head.Expires}
+	t := teller{s: s, h: h, m: m, key: s.mac("place", h.list, string(m)), expires: head.Expires}
 	for ctx.Err() == nil {
 		more, err := t.round(ctx)
 		if err != nil || !more {
@@ -176,15 +176,14 @@ func (t *teller) round(ctx context.Context) (more bool, err error) {
 
 // finish takes the meeting off the list, unless something happened meanwhile.
 func (t *teller) finish(ctx context.Context, p place) (more bool, err error) {
-	owner := "webhook:" + t.h.id
-	if err := t.s.c.Streams.Unindex(ctx, owner, t.m); err != nil {
+	if err := t.s.c.Streams.Unindex(ctx, t.h.list, t.m); err != nil {
 		return false, err
 	}
 	list, err := t.s.c.Streams.Events(ctx, t.m, p.After, 1)
 	if err != nil || len(list) == 0 {
 		return false, err
 	}
-	return true, t.s.c.Streams.Index(ctx, owner, t.m, time.Now(), t.expires)
+	return true, t.s.c.Streams.Index(ctx, t.h.list, t.m, time.Now(), t.expires)
 }
 
 // one tells one event and answers the place after it. Not ok means: not now.
@@ -197,7 +196,7 @@ func (t *teller) one(ctx context.Context, p place, ev *store.Event) (next place,
 	if t.h.IncludeNames {
 		v.Name = e.Name
 	}
-	mine, err := t.s.c.Shelf.Count(ctx, "webhook-claim", t.s.mac("claim", t.h.id, string(t.m), ev.ID, fmt.Sprint(p.Tries)), 1, claim)
+	mine, err := t.s.c.Shelf.Count(ctx, "webhook-claim", t.s.mac("claim", t.h.list, string(t.m), ev.ID, fmt.Sprint(p.Tries)), 1, t.s.claim)
 	if err != nil || !mine {
 		return p, false, err // another node is at it
 	}
@@ -210,12 +209,12 @@ func (t *teller) one(ctx context.Context, p place, ev *store.Event) (next place,
 		return after, true, t.keep(ctx, after)
 	}
 	if p.Tries >= len(t.s.pauses) {
-		t.s.log.ErrorContext(ctx, "webhook given up", slog.String("hook", t.h.id), slog.String("meeting", string(t.m)), slog.String("event", v.ID), slog.Any("error", err))
+		t.s.log.ErrorContext(ctx, "webhook given up", slog.String("hook", t.h.list), slog.String("meeting", string(t.m)), slog.String("event", v.ID), slog.Any("error", err))
 		return after, true, t.keep(ctx, after)
 	}
 	p.Next = time.Now().Add(t.s.pauses[p.Tries])
 	p.Tries++
-	t.s.log.WarnContext(ctx, "webhook failed", slog.String("hook", t.h.id), slog.String("event", v.ID), slog.Int("tries", p.Tries), slog.Any("error", err))
+	t.s.log.WarnContext(ctx, "webhook failed", slog.String("hook", t.h.list), slog.String("event", v.ID), slog.Int("tries", p.Tries), slog.Any("error", err))
 	return p, false, t.keep(ctx, p)
 }
 

@@ -1,10 +1,6 @@
 package api
 
-import (
-	"time"
-
-	"vestibule/meeting"
-)
+import "time"
 
 // Served lists "METHOD /path scope" of everything served.
 func Served(s *Server) []string {
@@ -16,13 +12,7 @@ func Served(s *Server) []string {
 }
 
 // Hurry shortens the waits of webhooks.
-func Hurry(s *Server, every time.Duration, pauses ...time.Duration) {
-	s.every, s.pauses = every, pauses
-}
-
-// Wake looks after a meeting at once.
-func Wake(s *Server, m meeting.ID) {
-	for _, h := range s.hooks {
-		h.todo.add(m)
-	}
+func Hurry(s *Server, claim time.Duration) {
+	const soon = 10 * time.Millisecond
+	s.every, s.claim, s.pauses = 2*soon, claim, []time.Duration{soon, soon, soon}
 }

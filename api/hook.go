@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,7 +71,7 @@ const hookTime = 5 * time.Second
 // hook is one address at work.
 type hook struct {
 	Hook
-	id     string
+	list   string // see listOf; names the hook in logs too
 	client *http.Client
 	todo   todo
 
@@ -101,9 +100,8 @@ func newHook(c Hook) (*hook, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256([]byte(c.URL))
 	return &hook{
-		Hook: c, id: hex.EncodeToString(sum[:8]), todo: todo{set: map[meeting.ID]bool{}, signal: make(chan struct{}, 1)},
+		Hook: c, list: listOf(&c), todo: todo{set: map[meeting.ID]bool{}, signal: make(chan struct{}, 1)},
 		client: &http.Client{
 			Timeout: hookTime,
 			Transport: &http.Transport{

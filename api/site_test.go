@@ -92,44 +92,65 @@ type site struct {
 	t     *testing.T
 	lobby *lobby.Lobby
 	store *store.Memory
+	shelf *streams
 	box   *box
 	log   *journal
 	doc   *document
 	keys  map[string]string // by id
-	done  map[string]bool   // operations that answered well
+	// hashes are the keys'.
+	hashes map[string]string
+	done   map[string]bool // operations that answered well
 }
 
 // open makes a site with the keys "all" and one for each scope, and "other",
 // who is another host.
-func open(t *testing.T, edit func(*api.Config)) *site {
+func open(t *testing.T, edit func(*api.Config)) *site { return openWith(t, edit, nil) }
+
+func openWith(t *testing.T, edit func(*api.Config), tune func(*api.Server)) *site {
 	t.Helper()
-	s := &site{t: t, store: store.NewMemory(), box: &box{}, log: &journal{}, doc: read(t), keys: map[string]string{}, done: map[string]bool{}}
+	s := &site{t: t, store: store.NewMemory(), box: &box{}, log: &journal{}, doc: read(t), keys: map[string]string{}, hashes: map[string]string{}, done: map[string]bool{}}
+	s.shelf = &streams{Memory: s.store, used: map[string]bool{}}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	var err error
-	s.lobby, err = lobby.New(lobby.Config{
-		Documents: s.store, Shelf: s.store, Backend: rooms{}, Mailer: s.box, Secret: []byte(strings.Repeat("k", 32)), Door: door, Logger: log,
-	})
-	if err != nil {
-		t.Fatal(err)
+	var c api.Config
+	if edit != nil {
+		edit(&c)
 	}
+	s.open(log, c.Hooks)
 	s.Server = s.server(edit, log)
+	if tune != nil {
+		tune(s.Server)
+	}
 	s.run(s.lobby.Run, s.Run)
 	t.Cleanup(s.silent)
 	return s
 }
 
+// open opens the lobby, which notes changes for the hooks.
+func (s *site) open(log *slog.Logger, hooks []api.Hook) {
+	var err error
+	s.lobby, err = lobby.New(lobby.Config{
+		Documents: api.Note(s.store, s.shelf, hooks), Shelf: s.store, Backend: rooms{}, Mailer: s.box,
+		Secret: []byte(strings.Repeat("k", 32)), Door: door, Logger: log,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 func (s *site) server(edit func(*api.Config), log *slog.Logger) *api.Server {
 	s.t.Helper()
 	c := api.Config{
-		Door: door, Lobby: s.lobby, Shelf: s.store, Streams: s.store, Secret: []byte(strings.Repeat("a", 32)), Logger: log,
+		Door: door, Lobby: s.lobby, Shelf: s.store, Streams: s.shelf, Secret: []byte(strings.Repeat("a", 32)), Logger: log,
 	}
 	owner := api.Owner{Name: "Dr Claire Martin", Email: "claire@hopital.example", Issuer: "https://id.example", Subject: "dr-1"}
 	add := func(id string, o api.Owner, scopes ...string) {
-		key, hash, err := api.NewKey(id)
-		if err != nil {
-			s.t.Fatal(err)
+		if s.keys[id] == "" {
+			var err error
+			if s.keys[id], s.hashes[id], err = api.NewKey(id); err != nil {
+				s.t.Fatal(err)
+			}
 		}
-		s.keys[id] = key
+		hash := s.hashes[id]
 		c.Keys = append(c.Keys, api.Key{ID: id, Hash: hash, Scopes: scopes, Owner: o})
 	}
 	add("all", owner, api.Scopes()...)
@@ -145,6 +166,27 @@ func (s *site) server(edit func(*api.Config), log *slog.Logger) *api.Server {
 		s.t.Fatal(err)
 	}
 	return srv
+}
+
+// node is another server on the same store, as hasty as the first.
+func (s *site) node(edit func(*api.Config), claim time.Duration) *api.Server {
+	s.t.Helper()
+	n := s.server(edit, slog.New(slog.NewJSONHandler(s.log, nil)))
+	api.Hurry(n, claim)
+	return n
+}
+
+// start runs a node until stop is called.
+func (s *site) start(n *api.Server) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			s.t.Errorf("Run = %v", err)
+		}
+	}
 }
 
 // run starts what runs until the test ends.
