@@ -6,6 +6,7 @@ import (
 
 	"vestibule/dialin"
 	"vestibule/dialin/media"
+	"vestibule/dialin/prompts"
 	"vestibule/dialin/sip"
 	"vestibule/lobby"
 )
@@ -17,7 +18,7 @@ type Phone struct {
 	// Media is where they are heard.
 	Media  media.Config
 	Joiner dialin.Joiner
-	Voice  dialin.Voice
+	Voice  *prompts.Voice
 	// Lang greets callers; Chime tells them of who comes and goes.
 	Lang  string
 	Chime bool
@@ -39,8 +40,12 @@ func (h *House) phone() error {
 		return nil
 	}
 	var err, bad error
+	var v dialin.Voice
+	if p.Voice != nil {
+		v = voice{p.Voice}
+	}
 	h.Calls, err = dialin.New(dialin.Config{
-		Lobby: h.Lobby, Joiner: p.Joiner, Voice: p.Voice, Lang: p.Lang, Chime: p.Chime, Logger: h.log,
+		Lobby: h.Lobby, Joiner: p.Joiner, Voice: v, Lang: p.Lang, Chime: p.Chime, Logger: h.log,
 	})
 	c := p.SIP
 	c.Media, bad = media.New(p.Media)
@@ -67,3 +72,9 @@ func (l line) Answer(ctx context.Context) (dialin.Sound, error) {
 	}
 	return s, nil
 }
+
+// voice is the prompts as the phone door asks for them.
+type voice struct{ *prompts.Voice }
+
+// Say implements dialin.Voice.
+func (v voice) Say(lang string, w dialin.Word) media.Sound { return v.Voice.Say(lang, string(w)) }

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,6 +15,10 @@ import (
 	"vestibule/auth"
 	"vestibule/conference/livekit"
 	"vestibule/deploy/demo/provider"
+	"vestibule/dialin/media"
+	"vestibule/dialin/prompts"
+	"vestibule/dialin/room"
+	"vestibule/dialin/sip"
 	"vestibule/house"
 	"vestibule/lobby"
 	"vestibule/mail"
@@ -79,6 +84,10 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
+	phone, err := telephone(s, backend)
+	if err != nil {
+		return nil, err
+	}
 	secret := []byte(rand.Text() + rand.Text())
 	h, err := house.New(house.Config{
 		Door: s.Door, Room: s.Room, Secret: secret, Store: kept, Backend: backend, Mailer: sender,
@@ -92,6 +101,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 			Quota: 16,
 		},
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}},
+		Phone:  phone,
 		Site:   web.Site{Name: "Hôpital Saint-Jean", Contact: "05 61 00 00 00"}, Pages: web.Config{Lang: s.Language},
 		SignInOrigins: []string{s.ID}, Logger: s.Logger,
 	})
@@ -116,11 +126,47 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 		},
 		meeting: func(ctx context.Context) (ready, error) {
 			r, err := meet(ctx, h.Lobby, s)
+			udp, _, _ := h.SIP.Addrs()
+			r.Dialin.SIP = udp[0].String()
 			r.TURN = h.Turn.Addrs().UDP[0].String()
 			r.Metrics = "http://" + ops.Addr().String() + "/metrics"
 			return r, err
 		},
 	}, nil
+}
+
+// telephone is the phone door: SIP on the loopback, any number of calls from
+// it, because everything that tries the demonstration calls from there.
+func telephone(s surroundings, backend *livekit.Backend) (*house.Phone, error) {
+	voice, err := prompts.Load(prompts.Config{})
+	if err != nil {
+		return nil, err
+	}
+	rooms, err := room.New(room.Config{Passes: backend})
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	at := net.JoinHostPort("127.0.0.1", port)
+	return &house.Phone{
+		SIP:   sip.Config{UDP: []string{at}, TCP: []string{at}, PerSource: 1000, PerMinute: 6000, Burst: 1000},
+		Media: media.Config{Addr: netip.AddrFrom4([4]byte{127, 0, 0, 1})}, Joiner: rooms, Voice: voice, Lang: s.Language,
+		Dial: []string{"sip:" + at},
+	}, nil
+}
+
+// freePort is one that was free a moment ago: the mails name it before it is
+// opened.
+func freePort() (string, error) {
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return "", fmt.Errorf("looking for a free port: %w", err)
+	}
+	_, port, err := net.SplitHostPort(c.LocalAddr().String())
+	return port, errors.Join(err, c.Close())
 }
 
 // institution is the provider as the door is set up for it.
@@ -169,6 +215,10 @@ func meet(ctx context.Context, l *lobby.Lobby, s surroundings) (ready, error) {
 			by = "oidc"
 		}
 		byOrder[v.Order] = invitation{For: v.Name, By: by, Email: v.Email, Link: s.Door + "/i/" + l.Link(id, &v)}
+		if v.Order == len(d.Invitees)-1 {
+			dial := l.Dial(&snap.Meeting, &v)
+			r.Dialin = dialin{For: v.Name, Meeting: dial.Number, Code: dial.Code}
+		}
 	}
 	r.Invitations = byOrder
 	return r, nil

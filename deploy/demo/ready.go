@@ -39,6 +39,8 @@ type invitation struct {
 
 // dialin is what a phone dials.
 type dialin struct {
+	SIP     string `json:"sip"` // host:port, UDP and TCP
+	For     string `json:"for"` // whose code it is
 	Meeting string `json:"meeting"`
 	Code    string `json:"code"`
 }
