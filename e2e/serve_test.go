@@ -64,7 +64,7 @@ func newSite(t *testing.T, redis string) site {
 	write("vestibule.yaml", fmt.Sprintf(`
 door: https://visio.test:%[1]s
 room: https://room.visio.test:%[1]s
-listen: {https: %[2]q, http: "", ops: %[3]q}
+listen: {https: %[2]q, http: "", ops: %[3]q, trusted: [127.0.0.1/32]}
 secret: file:%[4]s
 site: {name: Hôpital, contact: 05 61 00 00 00, lang: en}
 store: {url: %[5]q}

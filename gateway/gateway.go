@@ -72,6 +72,7 @@ type Server struct {
 	registry *registry
 	hub      *hub
 	cuts     cutBook
+	recall   recall
 	proxy    http.Handler
 	doors    http.Handler
 	rooms    http.Handler
@@ -221,7 +222,7 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("GET /m/{meeting}/events", s.do(s.consoleEvents))
 	m.Handle("POST /m/{meeting}/answer", s.change(s.hostOnly(s.answer)))
 	m.Handle("POST /m/{meeting}/admit-verified", s.change(s.hostOnly(s.admitVerified)))
-	m.Handle("POST /m/{meeting}/expel", s.change(s.hostOnly(s.expel)))
+	m.Handle("POST /m/{meeting}/expel", s.change(s.hostBy(s.hostRecalled, s.expel)))
 	m.Handle("POST /m/{meeting}/lock", s.change(s.hostOnly(s.lock)))
 	m.Handle("POST /m/{meeting}/unlock", s.change(s.hostOnly(s.unlock)))
 	m.Handle("POST /m/{meeting}/end", s.change(s.hostOnly(s.end)))

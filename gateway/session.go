@@ -115,16 +115,28 @@ func (s *Server) session(ctx context.Context, r *http.Request) (*session, error)
 	}
 	var ses session
 	if b == nil || json.Unmarshal(b, &ses) != nil {
+		s.recall.forget(key)
 		return empty, nil
 	}
 	now := time.Now()
 	if now.Sub(ses.Created) > s.c.SessionLife || now.Sub(ses.Seen) > s.c.SessionIdle {
+		s.recall.forget(key)
 		return empty, nil
 	}
 	if over, err := s.ended(ctx, ses.Login, ses.Began); err != nil || over {
+		if over {
+			s.recall.forget(key)
+		}
 		return empty, err
 	}
 	ses.key = key
+	if ses.Person != nil {
+		until := ses.Created.Add(s.c.SessionLife)
+		if idle := now.Add(s.c.SessionIdle); idle.Before(until) {
+			until = idle
+		}
+		s.recall.note(key, ses.Person, until, now)
+	}
 	if now.Sub(ses.Seen) > s.c.SessionIdle/8 {
 		return &ses, s.keep(ctx, &ses)
 	}
@@ -156,6 +168,7 @@ func (s *Server) rise(ctx context.Context, w http.ResponseWriter, ses *session) 
 		return err
 	}
 	if old != "" {
+		s.recall.forget(old)
 		if err := s.c.Shelf.Delete(ctx, "session", old); err != nil {
 			return fmt.Errorf("ending old session: %w", err)
 		}

@@ -17,6 +17,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if ses.key != "" {
+		s.recall.forget(ses.key)
 		if err := s.c.Shelf.Delete(r.Context(), "session", ses.key); err != nil {
 			return fmt.Errorf("ending session: %w", err)
 		}
