@@ -113,7 +113,7 @@ func (t *tx) remailAll(d meeting.Docs, now time.Time) error {
 	}
 	for id := range s.Invitations {
 		d.Invitation = meeting.Invitation{}
-		if err := t.decode(invitationName(id), &d.Invitation); err != nil {
+		if err := decode(t, invitationName(id), &d.Invitation); err != nil {
 			return err
 		}
 		if d.Invitation.Email == "" || d.Invitation.Revoked {

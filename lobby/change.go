@@ -26,6 +26,7 @@ type tx struct {
 	l       *Lobby
 	id      meeting.ID
 	read    map[string]store.Doc
+	decoded map[string]any // what was read, decoded once
 	c       store.Commit
 	changed bool
 }
@@ -71,17 +72,23 @@ func (t *tx) docs(invitation, admission string) (d meeting.Docs, err error) {
 	if err := t.load(names...); err != nil {
 		return d, err
 	}
-	err = t.decode(header, &d.Meeting)
+	err = decode(t, header, &d.Meeting)
 	if invitation != "" {
-		err = errors.Join(err, t.decode(invitationName(invitation), &d.Invitation))
+		err = errors.Join(err, decode(t, invitationName(invitation), &d.Invitation))
 	}
 	if admission != "" {
-		err = errors.Join(err, t.decode(admissionName(admission), &d.Admission))
+		err = errors.Join(err, decode(t, admissionName(admission), &d.Admission))
 	}
 	return d, err
 }
 
-func (t *tx) decode(name string, into any) error {
+// decode gives out what was read. Callers share what it points to: nobody
+// changes it, meeting.Apply least of all.
+func decode[T any](t *tx, name string, into *T) error {
+	if v, ok := t.decoded[name].(T); ok {
+		*into = v
+		return nil
+	}
 	v := t.read[name].Value
 	if v == nil {
 		return nil
@@ -90,6 +97,10 @@ func (t *tx) decode(name string, into any) error {
 		// The document's text must not reach a log: it names persons.
 		return fmt.Errorf("decoding document of meeting %s", t.id)
 	}
+	if t.decoded == nil {
+		t.decoded = map[string]any{}
+	}
+	t.decoded[name] = *into
 	return nil
 }
 
