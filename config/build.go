@@ -70,6 +70,7 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	h.Site = web.Site{Name: f.Site.Name, Contact: f.Site.Contact, NoticeURL: f.Site.Notice}
 	h.Pages = web.Config{Lang: f.Site.Lang, ThemeDir: f.Site.ThemeDir}
 	h.Zone = f.Site.Zone
+	h.Limits = house.Limits{PerSource: f.Listen.PerSource, Trusted: b.prefixes(f.Listen.Trusted, "listen.trusted")}
 	h.Early, h.Grace, h.Keep = f.Meetings.Early, f.Meetings.Grace, f.Meetings.Keep
 	if err := join(b.faults); err != nil {
 		return nil, err
@@ -188,11 +189,7 @@ func (b *builder) turn(h *house.Config, certs *cert.Certs) {
 		b.fault(fmt.Sprintf("turn.public[%d]", i), err)
 		c.PublicIPs = append(c.PublicIPs, ip)
 	}
-	for i, a := range t.Peers {
-		p, err := netip.ParsePrefix(a)
-		b.fault(fmt.Sprintf("turn.peers[%d]", i), err)
-		c.Peers.Prefixes = append(c.Peers.Prefixes, p)
-	}
+	c.Peers.Prefixes = b.prefixes(t.Peers, "turn.peers")
 	if len(t.TLS) > 0 && certs != nil {
 		c.TLS = certs.TLS()
 	}
@@ -211,4 +208,14 @@ func (b *builder) rules(h *house.Config) {
 	}
 	h.Rules, err = policy.Load(path, src)
 	b.fault("policy.rules", err)
+}
+
+func (b *builder) prefixes(list []string, key string) []netip.Prefix {
+	var all []netip.Prefix
+	for i, a := range list {
+		p, err := netip.ParsePrefix(a)
+		b.fault(fmt.Sprintf("%s[%d]", key, i), err)
+		all = append(all, p)
+	}
+	return all
 }

@@ -42,6 +42,9 @@ type Listen struct {
 	HTTPS string `yaml:"https"`
 	HTTP  string `yaml:"http"`
 	Ops   string `yaml:"ops"`
+	// PerSource and Trusted are house.Limits'.
+	PerSource int      `yaml:"per_source"`
+	Trusted   []string `yaml:"trusted"`
 }
 
 // Site is how the door presents itself.

@@ -63,7 +63,7 @@ func Parse(name string, src []byte) (*File, []*Fault) {
 // defaults are what holds where nothing is written.
 func defaults() *File {
 	return &File{
-		Listen:       Listen{HTTPS: ":443", HTTP: ":80", Ops: "127.0.0.1:9464"},
+		Listen:       Listen{HTTPS: ":443", HTTP: ":80", Ops: "127.0.0.1:9464", PerSource: 20},
 		Site:         Site{Lang: "fr", Zone: "Europe/Paris"},
 		Store:        Store{Timeout: 800 * time.Millisecond},
 		Certificates: Certificates{Storage: "/var/lib/vestibule/certificates"},
@@ -128,6 +128,8 @@ func (c *checker) all() {
 	c.address(f.Listen.HTTPS, "listen.https", false)
 	c.address(f.Listen.HTTP, "listen.http", true)
 	c.address(f.Listen.Ops, "listen.ops", true)
+	c.between(f.Listen.PerSource, "listen.per_source", 1, 1<<20)
+	c.prefixes(f.Listen.Trusted, "listen.trusted")
 	c.oneOf(f.Site.Lang, "site.lang", "fr", "en")
 	_, err := time.LoadLocation(f.Site.Zone)
 	c.bad(err != nil || f.Site.Zone == "Local", "site.zone", quoted(f.Site.Zone)+" is no time zone", "such as Europe/Paris")
@@ -245,15 +247,19 @@ func (c *checker) turn() {
 		c.bad(err != nil, fmt.Sprintf("turn.public[%d]", i), quoted(a)+" is no IP address", "")
 	}
 	c.bad(len(t.Peers) == 0, "turn.peers", "reaches nobody", "the conference server's media addresses: [127.0.0.1/32]")
-	for i, a := range t.Peers {
-		_, err := netip.ParsePrefix(a)
-		c.bad(err != nil, fmt.Sprintf("turn.peers[%d]", i), quoted(a)+" is no address range", "192.0.2.5/32")
-	}
+	c.prefixes(t.Peers, "turn.peers")
 	c.within(t.Lifetime, "turn.lifetime", time.Minute, 24*time.Hour)
 	c.between(t.Quota, "turn.quota", 1, 100)
 	c.bad(t.BytesPerSecond < 16<<10, "turn.bytes_per_second", fmt.Sprintf("%d is below 16384", t.BytesPerSecond), "")
 	c.between(t.MinPort, "turn.min_port", 1024, 65535)
 	c.between(t.MaxPort, "turn.max_port", max(t.MinPort, 1024), 65535)
+}
+
+func (c *checker) prefixes(list []string, key string) {
+	for i, a := range list {
+		_, err := netip.ParsePrefix(a)
+		c.bad(err != nil, fmt.Sprintf("%s[%d]", key, i), quoted(a)+" is no address range", "192.0.2.5/32")
+	}
 }
 
 func (c *checker) policy() {

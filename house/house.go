@@ -66,7 +66,9 @@ type Config struct {
 	Early, Grace, Keep time.Duration
 	// SignInOrigins are gateway.Config's.
 	SignInOrigins []string
-	Logger        *slog.Logger
+	// Limits bound what one stranger may hold of the door's listeners.
+	Limits Limits
+	Logger *slog.Logger
 }
 
 // House is a door with everything behind it.
@@ -95,7 +97,8 @@ func New(c Config) (*House, error) {
 	var oidc *auth.OIDC
 	var faults []error
 	add := func(err error) { faults = append(faults, err) }
-	var err error
+	err := c.Limits.fault()
+	add(err)
 	h.Lobby, err = lobby.New(lobby.Config{
 		Documents: c.Store, Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Rules: c.Rules, Secret: h.key("lobby"),
 		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Dial: c.Phone.dial(), Logger: c.Logger,
@@ -159,6 +162,9 @@ func (h *House) Listen(ctx context.Context) error {
 	return nil
 }
 
+// Guard is a listener of the door with the limits on who connects.
+func (h *House) Guard(ln net.Listener) net.Listener { return h.c.Limits.Guard(ln) }
+
 // Handler answers both origins, counted.
 func (h *House) Handler() http.Handler { return h.ops.count(h.Gateway) }
 
@@ -197,11 +203,18 @@ const (
 // under way the given time.
 func Serve(ctx context.Context, ln net.Listener, handler http.Handler, secure *tls.Config, farewell time.Duration, log *slog.Logger) error {
 	srv := &http.Server{
-		Handler: handler, TLSConfig: secure, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
+		Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: atOnce, SendPingTimeout: deadAfter, WriteByteTimeout: deadAfter},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithoutCancel(ctx)
 		},
+	}
+	if secure != nil {
+		srv.TLSConfig = secure.Clone()
+		if err := watch(srv); err != nil {
+			return err
+		}
 	}
 	ended := make(chan error, 1)
 	go func() {

@@ -72,10 +72,10 @@ func serve(ctx context.Context, b *config.Built, log *slog.Logger) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.Certs.Run(ctx) })
 	g.Go(func() error { return h.Run(ctx) })
-	g.Go(func() error { return house.Serve(ctx, on.https, h.Handler(), b.Certs.TLS(), farewell, log) })
+	g.Go(func() error { return house.Serve(ctx, h.Guard(on.https), h.Handler(), b.Certs.TLS(), farewell, log) })
 	if on.http != nil {
 		g.Go(func() error {
-			return house.Serve(ctx, on.http, b.Certs.HTTPChallenge(http.NotFoundHandler()), nil, time.Second, log)
+			return house.Serve(ctx, h.Guard(on.http), b.Certs.HTTPChallenge(http.NotFoundHandler()), nil, time.Second, log)
 		})
 	}
 	if on.ops != nil {
