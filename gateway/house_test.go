@@ -55,6 +55,8 @@ type site struct {
 	log   *journal
 	seen  *record
 	tls   *tls.Config // of the server
+
+	resumed tls.ClientSessionCache // of raw connections
 }
 
 // setup is what a test may replace.
@@ -69,7 +71,7 @@ func open(t *testing.T) *site { return openWith(t, setup{}) }
 
 func openWith(t *testing.T, c setup) *site {
 	t.Helper()
-	s := &site{t: t, box: &box{}, log: &journal{}, seen: &record{}, id: newInstitution()}
+	s := &site{t: t, box: &box{}, log: &journal{}, seen: &record{}, id: newInstitution(), resumed: tls.NewLRUClientSessionCache(8)}
 	if c.store == nil {
 		c.store = store.NewMemory()
 	}

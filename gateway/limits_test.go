@@ -149,7 +149,6 @@ func TestT61StreamsAreFew(t *testing.T) {
 // TestT61SlowStoreHoldsUpNobodyElse opens streams of many meetings while the
 // store is slow: they wait for it together, not one after the other.
 func TestT61SlowStoreHoldsUpNobodyElse(t *testing.T) {
-	t.Parallel()
 	s := open(t)
 	h := s.host(doctor())
 	const n = 20

@@ -25,7 +25,10 @@ func (s *site) raw(t *testing.T, request string) answer {
 // connect opens a TLS connection of the given protocol.
 func (s *site) connect(t *testing.T, proto string) *tls.Conn {
 	t.Helper()
-	c, err := tls.Dial("tcp", s.addr, &tls.Config{RootCAs: authority().pool, ServerName: "door.example", NextProtos: []string{proto}, MinVersion: tls.VersionTLS12})
+	c, err := tls.Dial("tcp", s.addr, &tls.Config{
+		RootCAs: authority().pool, ServerName: "door.example", NextProtos: []string{proto}, MinVersion: tls.VersionTLS12,
+		CurvePreferences: []tls.CurveID{tls.X25519}, ClientSessionCache: s.resumed, // a thousand handshakes a test
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +93,10 @@ func TestT19NoWayOut(t *testing.T) {
 			all.Set(name, e)
 		}
 		for origin, host := range map[string]string{doorOrigin: "door.example", roomOrigin: "room.example"} {
-			for _, target := range []string{e, "/?" + all.Encode(), "/meetings?" + all.Encode(), "/oidc/callback/hospital?" + all.Encode(), "/-/room?" + all.Encode(), m.links["Jane Doe"] + "/name?" + all.Encode()} {
+			for _, target := range map[string][]string{
+				doorOrigin: {e, "/?" + all.Encode(), "/oidc/callback/hospital?" + all.Encode(), m.links["Jane Doe"] + "/name?" + all.Encode()},
+				roomOrigin: {e, "/-/room?" + all.Encode()},
+			}[origin] {
 				if strings.ContainsAny(target, " \r\n") {
 					continue
 				}
@@ -115,7 +121,7 @@ func TestT19NoWayOut(t *testing.T) {
 		g.redeem(e)
 		h.post(m.path("/lock"), form)
 	}
-	if n < 400 {
+	if n < 200 {
 		t.Errorf("%d addresses were tried", n)
 	}
 }

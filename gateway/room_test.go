@@ -98,7 +98,7 @@ func (v *visitor) listen(to string) *stream {
 func (st *stream) until(t *testing.T, words string) string {
 	t.Helper()
 	var all strings.Builder
-	after := time.After(5 * time.Second)
+	after := time.After(10 * time.Second)
 	for {
 		select {
 		case l := <-st.lines:
@@ -125,8 +125,8 @@ func (st *stream) over(t *testing.T) {
 	t.Helper()
 	select {
 	case <-st.ended:
-	case <-time.After(5 * time.Second):
-		t.Error("a stream is still open after 5 s")
+	case <-time.After(10 * time.Second):
+		t.Error("a stream is still open after 10 s")
 	}
 }
 

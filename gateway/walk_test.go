@@ -243,8 +243,8 @@ func (v *visitor) dial(h http.Header) (*socket, int) {
 	case <-joined:
 	case <-s.gone:
 		return nil, 0
-	case <-time.After(5 * time.Second):
-		v.t.Fatal("joining took 5 s")
+	case <-time.After(10 * time.Second):
+		v.t.Fatal("joining took 10 s")
 	}
 	for _, ice := range s.join.GetIceServers() {
 		v.s.seen.hide("relay credential", ice.Credential)
@@ -292,7 +292,7 @@ func (s *socket) ping(t *testing.T) bool {
 	case <-s.pong:
 		return true
 	case <-s.gone:
-	case <-time.After(5 * time.Second):
+	case <-time.After(10 * time.Second):
 	}
 	return false
 }
@@ -302,8 +302,8 @@ func (s *socket) ended(t *testing.T) {
 	t.Helper()
 	select {
 	case <-s.gone:
-	case <-time.After(5 * time.Second):
-		t.Error("the signalling is still open after 5 s")
+	case <-time.After(10 * time.Second):
+		t.Error("the signalling is still open after 10 s")
 	}
 }
 
