@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -23,7 +24,13 @@ import (
 	"vestibule/turn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		play(role) // one of the servers of BenchmarkRelay
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const patience = 5 * time.Second
 
@@ -297,6 +304,14 @@ func (c *caller) allocate() int {
 		c.relay = &net.UDPAddr{IP: relayed.IP, Port: relayed.Port}
 	}
 	return code
+}
+
+// tryAllocate asks for a challenge and reports whether anything answered.
+func (c *caller) tryAllocate(wait time.Duration) (int, bool) {
+	c.tb.Helper()
+	_, _ = c.conn.Write(message(c.tb, stun.MethodAllocate, stun.ClassRequest, udpTransport).Raw)
+	b, err := c.receive(wait)
+	return len(b), err == nil
 }
 
 func (c *caller) bind(channel uint16, peer net.Addr) int {

@@ -73,7 +73,7 @@ func (s *Server) share(ctx context.Context) (sockets int, batched bool) {
 		s.log.WarnContext(ctx, "relaying packet by packet", slog.Any("error", err))
 		return 1, false
 	}
-	return min(runtime.GOMAXPROCS(0), maxShards), true
+	return max(1, min(runtime.GOMAXPROCS(0)-1, maxShards)), true
 }
 
 // open opens all sockets: each of UDP shares times, where the first finds

@@ -7,8 +7,21 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
+)
+
+const (
+	// quietTime is how many milliseconds without a packet make a shard
+	// quiet.
+	quietTime = 7
+
+	// yieldTime is how often a shard that is not quiet lets others run. If
+	// that and the wait came to 10 ms, the Go scheduler would see to it
+	// itself, and then look every 20 us for more of the kind.
+	yieldTime = 2 * time.Millisecond
 )
 
 // maxWant is how many datagrams are taken from one socket at a time.
@@ -52,21 +65,56 @@ func (sh *shard) read(b []byte) (int, netip.AddrPort, error) {
 		}
 		sh.flush()
 		sh.got, sh.next = 0, 0
-		// It parks the goroutine until a socket has something.
-		if err := sh.parked.Read(sh.ready); err != nil {
+		if err := sh.wait(); err != nil {
 			break
 		}
 	}
 	return 0, netip.AddrPort{}, errors.Join(net.ErrClosed, sh.finish())
 }
 
-// look asks for events without waiting; false parks.
-func (sh *shard) look(uintptr) bool {
-	n, err := unix.EpollWait(sh.epoll, sh.events[:], 0)
+// wait waits until a socket has something.
+//
+// A goroutine that the Go scheduler parks and wakes costs more than a packet
+// does. So while packets come, the wait is a system call, which the scheduler
+// lets be for 10 ms as long as another P is free for everybody else; only a
+// quiet shard is parked.
+func (sh *shard) wait() error {
+	s := sh.guard.s
+	if now := time.Now(); now.Sub(sh.yielded) > yieldTime {
+		runtime.Gosched()
+		sh.yielded = now
+	}
+	if s.waiting.Add(1) <= sh.spareProcs {
+		sh.look(quietTime)
+	}
+	s.waiting.Add(-1)
+	if sh.got > 0 {
+		return nil
+	}
+	// The parker would wake a thread for every packet if it held epoll all
+	// the time.
+	e := unix.EpollEvent{Events: unix.EPOLLIN}
+	var err error
+	failed := sh.parked.Control(func(parker uintptr) {
+		err = unix.EpollCtl(int(parker), unix.EPOLL_CTL_ADD, sh.epoll, &e)
+	})
+	if err = errors.Join(failed, err); err != nil {
+		return err
+	}
+	err = sh.parked.Read(sh.ready)
+	return errors.Join(err, sh.parked.Control(func(parker uintptr) {
+		_ = unix.EpollCtl(int(parker), unix.EPOLL_CTL_DEL, sh.epoll, nil) // it is there
+	}))
+}
+
+// look asks for events for up to wait milliseconds.
+func (sh *shard) look(wait int) bool {
+	n, err := unix.EpollWait(sh.epoll, sh.events[:], wait)
 	for err == unix.EINTR { //nolint:errorlint // an Errno is never wrapped
-		n, err = unix.EpollWait(sh.epoll, sh.events[:], 0)
+		n, err = unix.EpollWait(sh.epoll, sh.events[:], wait)
 	}
 	sh.got = max(n, 0)
+	sh.clock = time.Now().UnixNano()
 	sh.round++
 	if n == 0 {
 		sh.round++ // what comes now has not been waiting
@@ -109,13 +157,12 @@ func (sh *shard) hear(p *port) {
 		return
 	}
 	got := sh.receive(p.fd, &p.hurry)
-	clock := sh.guard.s.clock.Load()
 	for i := sh.used - got; i < sh.used; i++ {
 		b, segment := sh.in.datagram(i)
 		peer := sh.in.names[i].addrPort()
 		for len(b) > 0 {
 			n := min(segment, len(b))
-			p.deliver(b[:n], peer, clock)
+			p.deliver(b[:n], peer, sh.clock)
 			b = b[n:]
 		}
 	}
@@ -162,9 +209,8 @@ func (sh *shard) moveChannelData(b []byte) {
 	if !ok {
 		return
 	}
-	clock := sh.guard.s.clock.Load()
-	c := p.numbered(binary.BigEndian.Uint16(b), clock)
-	if c == nil || !t.passes(len(b), clock) {
+	c := p.numbered(binary.BigEndian.Uint16(b), sh.clock)
+	if c == nil || !t.passes(len(b), sh.clock) {
 		return
 	}
 	sh.post(p, b[channelHeader:channelHeader+int(binary.BigEndian.Uint16(b[2:]))], &c.to)
@@ -179,8 +225,7 @@ func (sh *shard) moveIndication(b []byte) {
 	}
 	p, ok := t.relay.(*port)
 	peer := netip.AddrPortFrom(g.frame.peer.Addr().Unmap(), g.frame.peer.Port())
-	clock := g.s.clock.Load()
-	if !ok || !p.allows(peer.Addr(), clock) || !t.passes(len(b), clock) {
+	if !ok || !p.allows(peer.Addr(), sh.clock) || !t.passes(len(b), sh.clock) {
 		return
 	}
 	to := nameOf(peer)
@@ -206,10 +251,9 @@ func (sh *shard) post(p *port, body []byte, to *name) {
 // flush sends what is queued, so that the inbox may be used again, but for
 // what unpack has not seen yet.
 func (sh *shard) flush() {
-	clock := sh.guard.s.clock.Load()
 	for _, p := range sh.touched {
 		// Once more, because this is the last moment.
-		if !p.gone.Load() && !p.tuple.grant.dead(clock) {
+		if !p.gone.Load() && !p.tuple.grant.dead(sh.clock) {
 			sh.ship(p)
 		}
 		p.first, p.last = 0, 0

@@ -86,7 +86,7 @@ func recvmmsg(fd int, m []mmsghdr) (int, syscall.Errno) {
 	if len(m) == 0 {
 		return 0, 0
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&m[0])), uintptr(len(m)), 0, 0, 0) //nolint:gosec // G103: the kernel fills m
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&m[0])), uintptr(len(m)), 0, 0, 0) //nolint:gosec // G103: the kernel fills m
 	if errno != 0 {
 		return 0, errno
 	}
@@ -109,7 +109,7 @@ func sendto(fd int, b []byte, to *name) syscall.Errno {
 	if to.size > 0 {
 		at = &to.raw[0]
 	}
-	_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, uintptr(unsafe.Pointer(at)), uintptr(to.size)) //nolint:gosec // G103: the kernel reads both
+	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, uintptr(unsafe.Pointer(at)), uintptr(to.size)) //nolint:gosec // G103: the kernel reads both
 	return errno
 }
 

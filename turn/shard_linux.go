@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,7 +43,7 @@ type shard struct {
 	addr  net.Addr
 
 	epoll  int
-	parker *os.File // epoll, in the Go scheduler's own poller
+	parker *os.File // holds epoll while the loop is parked
 	parked syscall.RawConn
 	ready  func(uintptr) bool
 	events [maxEvents]unix.EpollEvent
@@ -49,6 +51,13 @@ type shard struct {
 	next   int // event to look at
 	round  uint64
 	hurry  hurry
+
+	// clock is the time of the round, in nanoseconds, and yielded when other
+	// goroutines were let run. spareProcs is how many shards may wait in
+	// system calls.
+	clock      int64
+	yielded    time.Time
+	spareProcs int32
 
 	// in holds received datagrams: slots below used may be pointed to by
 	// parcels and by down. Of the wire's batch, at is the next slot to look
@@ -151,17 +160,20 @@ func (sh *shard) begin() error {
 	if err := errors.Join(sh.watch(sh.fd, onWire), sh.watch(sh.wake, onWake)); err != nil {
 		return err
 	}
-	// os.File takes only what does not block into the poller. A loop that
-	// blocked in the call itself would keep a thread, and the scheduler busy
-	// with taking its place.
-	if err := unix.SetNonblock(sh.epoll, true); err != nil {
-		return os.NewSyscallError("fcntl", err)
+	// os.File takes only what does not block into the scheduler's poller.
+	parker, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
 	}
-	sh.parker = os.NewFile(uintptr(sh.epoll), "epoll")
+	if err := unix.SetNonblock(parker, true); err != nil {
+		return errors.Join(os.NewSyscallError("fcntl", err), unix.Close(parker))
+	}
+	sh.parker = os.NewFile(uintptr(parker), "epoll")
 	if sh.parked, err = sh.parker.SyscallConn(); err != nil {
 		return err
 	}
-	sh.ready = sh.look
+	sh.ready = func(uintptr) bool { return sh.look(0) }
+	sh.spareProcs = int32(runtime.GOMAXPROCS(0) - 1)
 	_, takes := segments(sh.fd)
 	sh.down = outbox{kernel: linux(), fd: sh.fd, runs: takes}
 	sh.up = outbox{kernel: linux(), runs: takes}
@@ -252,10 +264,8 @@ func (sh *shard) finish() error {
 	sh.abandoned = nil
 	if sh.parker != nil {
 		errs = append(errs, sh.parker.Close())
-	} else if sh.epoll >= 0 {
-		errs = append(errs, unix.Close(sh.epoll))
 	}
-	for _, fd := range []int{sh.fd, sh.wake} {
+	for _, fd := range []int{sh.fd, sh.wake, sh.epoll} {
 		if fd >= 0 {
 			errs = append(errs, unix.Close(fd))
 		}

@@ -110,6 +110,9 @@ type Server struct {
 	// that a packet costs an atomic load instead of a reading of the time.
 	clock atomic.Int64
 
+	// waiting is how many shards wait in a system call.
+	waiting atomic.Int32
+
 	challenges *limiter
 	sources    *census
 
