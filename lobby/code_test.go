@@ -197,6 +197,26 @@ func TestT07DoubleClick(t *testing.T) {
 	})
 }
 
+// T07: however often a form is sent, its invitations are mailed once, also when
+// the mail server takes its time.
+func TestT07OneInvitationMail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := doors(t, 1, store.NewMemory())[0]
+		d.box.delay = 5 * time.Second
+		errs := atOnce(20, func(int) error {
+			_, err := d.Create(t.Context(), d.host, draft("Jeanne", "Paul"), "form")
+			return err
+		})
+		if got := tally(errs); got["yes"] != 20 {
+			t.Errorf("answers = %v, want all yes", got)
+		}
+		time.Sleep(5 * time.Minute)
+		if n := d.box.sent(); n != 2 {
+			t.Errorf("%d invitations mailed, want 2", n)
+		}
+	})
+}
+
 // proveLast checks the last code sent.
 func (s *site) proveLast(t *testing.T, link string) {
 	t.Helper()

@@ -49,9 +49,11 @@ type box struct {
 	codes   []mail.Code
 	cancels []mail.Invite
 	fault   error
+	delay   time.Duration // of an invitation, before it is sent
 }
 
 func (b *box) Invitation(_ context.Context, m mail.Invite) error {
+	time.Sleep(b.delay)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.invites = append(b.invites, m)

@@ -133,6 +133,13 @@ func TestT38ExpelledKnockBeforeTheStoreKnows(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.wire.away.Store(false)
+		// What the store says meanwhile does not bring them back.
+		if _, err := d.Follow(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := d.Live(t.Context(), jeanne.pass); reason(err) != meeting.Removed {
+			t.Errorf("Live before the store knows = %v, want removed", err)
+		}
 		if err := d.Leave(t.Context(), id, jeanne.admission); err != nil {
 			t.Fatal(err)
 		}
