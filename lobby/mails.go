@@ -136,7 +136,7 @@ func (l *Lobby) write(ctx context.Context, m *meeting.Meeting, v *meeting.Invita
 	return write(ctx, mail.Invite{
 		To: v.Email, Name: v.Name, HostName: m.Owner.Name, Title: m.Title, Starts: m.Starts, Ends: m.Ends,
 		Zone: m.Zone, Lang: or(v.Lang, m.Lang), Link: l.c.Door + "/i/" + l.Link(m.ID, v), Contact: l.c.Contact,
-		UID: v.ID + "@" + string(m.ID), Sequence: m.Sequence - v.Since + int(v.Generation),
+		Dial: mail.Dial(l.Dial(m, v)), UID: v.ID + "@" + string(m.ID), Sequence: m.Sequence - v.Since + int(v.Generation),
 	})
 }
 

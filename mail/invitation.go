@@ -29,10 +29,22 @@ type Invite struct {
 	// Sequence counts the changes (RFC 5545 §3.8.7.4). From 1 on the mail
 	// says that something changed.
 	Sequence int
+	// Dial is how they come in by telephone; zero: not at all.
+	Dial Dial
 	// LinkInCalendar puts the personal link into the calendar entry, which
 	// others may be able to read. The site's choice.
 	LinkInCalendar bool
 }
+
+// Dial is a meeting number and a personal code, and what to dial. Like the
+// link, it is for one person.
+type Dial struct {
+	Number, Code string
+	Addresses    []string
+}
+
+// Zero reports whether there is no way in by telephone.
+func (d Dial) Zero() bool { return d.Number == "" || d.Code == "" || len(d.Addresses) == 0 }
 
 // Invitation sends the personal link, and a calendar entry. Sent again with a
 // higher Sequence it changes the entry.

@@ -49,6 +49,11 @@ func TestGolden(t *testing.T) {
 	for _, lang := range []string{"fr", "en"} {
 		for name, send := range map[string]func() error{
 			"invitation": func() error { return s.Invitation(t.Context(), invite(lang)) },
+			"phone": func() error {
+				i := invite(lang)
+				i.Dial = mail.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.hospital.example", "+33 5 56 00 00 00"}}
+				return s.Invitation(t.Context(), i)
+			},
 			"change": func() error {
 				i := invite(lang)
 				i.Sequence, i.LinkInCalendar, i.Contact, i.Name = 2, true, "", ""

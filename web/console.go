@@ -66,7 +66,9 @@ type Card struct {
 	Proof     Proof
 	Waited    time.Duration
 	Agent     string // "Firefox, Android"
-	Warnings  []Warning
+	// Line is set for a caller.
+	Line     Line
+	Warnings []Warning
 }
 
 // Sure reports whether the host may admit this card together with others: it
@@ -93,7 +95,7 @@ const (
 	NameDiffers            // the proved name is not the invitation's
 	LooksLikeYou           // the name to be shown resembles the host's
 	AddressDiffers         // the proved address is not the invitation's
-	NotEncrypted           // H.323
+	NotEncrypted           // a call that others on the way can hear
 )
 
 // Key names the warning in the catalogue.
@@ -142,14 +144,15 @@ const (
 	DidLeave
 	DidMail
 	DidRevoke
+	Guessed // somebody guesses dial-in codes
 )
 
 // Key names the deed in the catalogue.
 func (e Entry) Key() string {
 	deed := [...]string{
 		"knocked", "admitted", "refused", "expelled", "locked", "unlocked",
-		"ended", "entered", "left", "mailed", "revoked",
-	}[e.Deed%11]
+		"ended", "entered", "left", "mailed", "revoked", "guessed",
+	}[e.Deed%12]
 	if e.By != "" && e.Deed != Knocked && e.Deed != DidEnter && e.Deed != DidLeave {
 		return deed + ".by"
 	}

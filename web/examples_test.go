@@ -141,7 +141,8 @@ func endExamples() []example {
 
 func invitees() []web.Invitee {
 	return []web.Invitee{
-		{Invitation: "i1", Name: "J. M.", Mailbox: "jeanne.moreau@exemple.fr", State: web.IsWaiting, Link: "https://visio.exemple.fr/i/Zk3yZk3yZk3yZk3yZk3yZk3yZk3yZk3y"},
+		{Invitation: "i1", Name: "J. M.", Mailbox: "jeanne.moreau@exemple.fr", State: web.IsWaiting, Link: "https://visio.exemple.fr/i/Zk3yZk3yZk3yZk3yZk3yZk3yZk3yZk3y",
+			Dial: web.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.exemple.fr", "+33 5 61 00 00 00"}}},
 		{Invitation: "i2", Name: "Dr Karim Benali", Mailbox: "k.benali@exemple.fr", CoHost: true, State: web.IsInside},
 		{Invitation: "i3", Name: "Infirmière de coordination", Mailbox: "coordination@exemple.fr", State: web.MailFailed},
 		{Invitation: "i4", Name: "أمينة", State: web.NotMailed, Link: "https://visio.exemple.fr/i/Qk3yQk3yQk3yQk3yQk3yQk3yQk3yQk3y"},
@@ -209,8 +210,8 @@ func cards() []web.Card {
 			Proof:    web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Alain Roux"},
 			Warnings: []web.Warning{web.LinkElsewhere, web.NameDiffers, web.LooksLikeYou, web.AddressDiffers},
 		},
-		{Admission: "ad04", Invited: "Salle 12", Waited: time.Minute, CoHost: true, Proof: web.Proof{Method: meeting.DialCode}, Warnings: []web.Warning{web.NotEncrypted}},
-		{Admission: "ad05", Invited: "T. V.", Name: "T. V.", Waited: time.Minute, Warnings: []web.Warning{web.NothingProved}},
+		{Admission: "ad04", Invited: "Salle 12", Waited: time.Minute, CoHost: true, Proof: web.Proof{Method: meeting.DialCode}, Line: web.Line{Kind: "SIP", Claims: "Salle 12", Address: "192.0.2.7"}, Warnings: []web.Warning{web.NotEncrypted}},
+		{Admission: "ad05", Invited: "T. V.", Name: "T. V.", Waited: time.Minute, Line: web.Line{Kind: "SIP", Address: "192.0.2.8"}, Warnings: []web.Warning{web.NothingProved}},
 	}
 }
 
@@ -226,6 +227,7 @@ func consolePage() web.Console {
 		},
 		Invitees: invitees(),
 		Log: []web.Entry{
+			{At: at.Add(21 * time.Minute), Deed: web.Guessed},
 			{At: at.Add(20 * time.Minute), Deed: web.DidExpel, Name: "X. Y.", Cuts: []web.Cut{
 				{What: web.CutConference, Took: 80 * time.Millisecond, OK: true},
 				{What: web.CutSignalling, Took: 10 * time.Millisecond, OK: true},

@@ -44,6 +44,8 @@ type Invitee struct {
 	State      InviteeState
 	// Link is the personal link, for the host to copy; empty: not shown.
 	Link string
+	// Dial is their own way in by telephone.
+	Dial Dial
 }
 
 // InviteeState is how far an invitee has come. The zero value: nowhere.
