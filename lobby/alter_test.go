@@ -89,6 +89,25 @@ func TestAlterTellsInvitees(t *testing.T) {
 	}
 }
 
+// A change that comes while the mail before it is on its way is told too.
+func TestAlterWhileMailIsOnItsWay(t *testing.T) {
+	s := open(t)
+	id, _ := s.meet(t, "Jeanne")
+	s.box.written(t, false, 1)
+	s.box.mu.Lock() // the mail server takes its time
+	if err := s.Alter(t.Context(), id, s.host.Key(), later(t, s, id), anyMeeting, ""); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond) // the sender stands at the lock, if it is quick
+	if err := s.End(t.Context(), id, s.host.Key(), true); err != nil {
+		t.Fatal(err)
+	}
+	s.box.mu.Unlock()
+	if got := s.box.written(t, true, 1)[0].Sequence; got != 2 {
+		t.Errorf("sequence = %d, want 2", got)
+	}
+}
+
 func TestAlterIsRefused(t *testing.T) {
 	s := open(t)
 	id, links := s.meet(t, "Jeanne")
