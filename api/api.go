@@ -117,7 +117,7 @@ func New(c Config) (*Server, error) {
 	fault(len(c.Clients) > 0 && (c.Tokens == nil || c.Provider == ""), "Clients need Provider, one of the site's providers")
 	ids := map[string]bool{}
 	for i := range c.Keys {
-		err := c.Keys[i].check()
+		err := c.Keys[i].Check()
 		if err == nil && ids[c.Keys[i].ID] {
 			err = errors.New("the id is there twice")
 		}
@@ -128,7 +128,7 @@ func New(c Config) (*Server, error) {
 	}
 	clients := map[string]bool{}
 	for i := range c.Clients {
-		err := c.Clients[i].check()
+		err := c.Clients[i].Check()
 		if err == nil && clients[c.Clients[i].ID] {
 			err = errors.New("the id is there twice")
 		}

@@ -80,24 +80,29 @@ type hook struct {
 	rests    time.Time  // nothing is sent before
 }
 
-func newHook(c Hook) (*hook, error) {
+// Check answers every fault of the hook, each as "field: what".
+func (h *Hook) Check() error {
 	var faults []error
-	u, err := url.Parse(c.URL)
+	u, err := url.Parse(h.URL)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
 		faults = append(faults, errors.New("url: want an absolute URL without credentials"))
-	case u.Scheme != "https" && (u.Scheme != "http" || !c.DangerouslyAllowPlainHTTP):
+	case u.Scheme != "https" && (u.Scheme != "http" || !h.DangerouslyAllowPlainHTTP):
 		faults = append(faults, errors.New("url: want https"))
 	}
-	if len(c.Secret) < 24 || len(c.Secret) > 64 {
+	if len(h.Secret) < 24 || len(h.Secret) > 64 {
 		faults = append(faults, errors.New("secret: want 24 to 64 bytes"))
 	}
-	for _, e := range c.Events {
+	for _, e := range h.Events {
 		if !slices.Contains(EventTypes(), e) {
 			faults = append(faults, fmt.Errorf("events: %q is none of %s", e, strings.Join(EventTypes(), ", ")))
 		}
 	}
-	if err := errors.Join(faults...); err != nil {
+	return errors.Join(faults...)
+}
+
+func newHook(c Hook) (*hook, error) {
+	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	return &hook{

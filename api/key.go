@@ -75,7 +75,8 @@ func goodID(id string) bool {
 	return id != "" && len(id) <= 32 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
-func (k *Key) check() error {
+// Check answers every fault of the key, each as "field: what".
+func (k *Key) Check() error {
 	var faults []error
 	if !goodID(k.ID) {
 		faults = append(faults, errors.New("id: want 1 to 32 of a-z, 0-9 and dash"))
@@ -90,7 +91,8 @@ func (k *Key) check() error {
 	return errors.Join(append(faults, checkScopes(k.Scopes), k.Owner.check())...)
 }
 
-func (c *Client) check() error {
+// Check answers every fault of the client, each as "field: what".
+func (c *Client) Check() error {
 	var faults []error
 	if c.ID == "" {
 		faults = append(faults, errors.New("id: missing"))

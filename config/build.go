@@ -67,6 +67,7 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	b.providers(h)
 	b.turn(h, out.Certs)
 	b.rules(h)
+	b.api(h)
 	h.Site = web.Site{Name: f.Site.Name, Contact: f.Site.Contact, NoticeURL: f.Site.Notice}
 	h.Pages = web.Config{Lang: f.Site.Lang, ThemeDir: f.Site.ThemeDir}
 	h.Zone = f.Site.Zone

@@ -31,6 +31,8 @@ type File struct {
 	Turn         Turn         `yaml:"turn"`
 	Meetings     Meetings     `yaml:"meetings"`
 	Policy       Policy       `yaml:"policy"`
+	API          API          `yaml:"api"`
+	Webhooks     []Webhook    `yaml:"webhooks"`
 	Log          Log          `yaml:"log"`
 
 	where map[string]position

@@ -73,6 +73,7 @@ func defaults() *File {
 		},
 		Conference: Conference{LiveKit: LiveKit{Timeout: 5 * time.Second}},
 		Meetings:   Meetings{Early: 15 * time.Minute, Grace: time.Hour, Keep: 24 * time.Hour},
+		API:        API{Rate: 600},
 		Log:        Log{Level: "info"},
 	}
 }
@@ -148,6 +149,7 @@ func (c *checker) all() {
 	c.within(f.Meetings.Keep, "meetings.keep", time.Hour, 365*24*time.Hour)
 	c.oneOf(f.Log.Level, "log.level", "debug", "info", "warn", "error")
 	c.policy()
+	c.api()
 }
 
 func (c *checker) origin(s, key string) {

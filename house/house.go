@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"vestibule/api"
 	"vestibule/auth"
 	"vestibule/conference"
 	"vestibule/dialin"
@@ -33,6 +34,7 @@ import (
 type Store interface {
 	lobby.Documents
 	lobby.Shelf
+	api.Streams
 	Keeper
 }
 
@@ -68,6 +70,9 @@ type Config struct {
 	SignInOrigins []string
 	// Limits bound what one stranger may hold of the door's listeners.
 	Limits Limits
+	// API is who may use the API and which webhooks are told, without the
+	// rooms that they need. Zero: nobody and none.
+	API    api.Config
 	Logger *slog.Logger
 }
 
@@ -79,6 +84,8 @@ type House struct {
 	// Calls and SIP are nil without a phone door.
 	Calls *dialin.Server
 	SIP   *sip.Server
+	// API is nil where no program may come and none is told.
+	API *api.Server
 
 	c   Config
 	log *slog.Logger
@@ -100,7 +107,7 @@ func New(c Config) (*House, error) {
 	err := c.Limits.fault()
 	add(err)
 	h.Lobby, err = lobby.New(lobby.Config{
-		Documents: c.Store, Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Rules: c.Rules, Secret: h.key("lobby"),
+		Documents: api.Note(c.Store, c.Store, c.API.Hooks), Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Rules: c.Rules, Secret: h.key("lobby"),
 		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Dial: c.Phone.dial(), Logger: c.Logger,
 	})
 	add(err)
@@ -118,9 +125,13 @@ func New(c Config) (*House, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
+	programs, err := h.openAPI(oidc)
+	if err != nil {
+		return nil, err
+	}
 	h.Gateway, err = gateway.New(gateway.Config{
 		Door: c.Door, Room: c.Room, Lobby: h.Lobby, OIDC: oidc, Pages: pages, Shelf: c.Store, Backend: c.Backend,
-		Relay: h.Turn, Secret: h.key("gateway"), Site: c.Site, SignInOrigins: c.SignInOrigins,
+		Relay: h.Turn, API: programs, Secret: h.key("gateway"), Site: c.Site, SignInOrigins: c.SignInOrigins,
 		KeptDays: days(c.Keep), Zone: c.Zone, Logger: c.Logger,
 	})
 	if err != nil {
@@ -179,6 +190,9 @@ func (h *House) Run(ctx context.Context) error {
 	g.Go(func() error { return named("lobby", h.Lobby.Run(ctx)) })
 	g.Go(func() error { return named("gateway", h.Gateway.Run(ctx)) })
 	g.Go(func() error { return named("relay", h.Turn.Serve(ctx)) })
+	if h.API != nil {
+		g.Go(func() error { return named("api", h.API.Run(ctx)) })
+	}
 	if h.SIP != nil {
 		g.Go(func() error { return named("phone door", h.SIP.Serve(ctx)) })
 	}
