@@ -116,7 +116,8 @@ func (b *Buffer) learn(ahead int) {
 	}
 	delay := max(b.most, b.mostBefore)
 	if spare := min(b.least-2*margin, delay-minDelay); spare > 0 && b.hold == 0 {
-		b.skip = min(spare/2+1, 2*margin)
+		// What is above the bound goes at once, the rest by and by.
+		b.skip = max(min(spare/2+1, 2*margin), min(spare, delay-maxDelay))
 		b.most, b.least = b.most-b.skip, b.least-b.skip
 	} else if short := minDelay - delay; short > margin {
 		b.hold += short

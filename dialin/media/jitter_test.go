@@ -73,6 +73,12 @@ func TestJitterAdapts(t *testing.T) {
 			}
 			return ms(10)
 		}}, 40, 70, 0.01, 30},
+		{"a machine that slept", line{packets: 500, delay: func(n int) time.Duration {
+			if n < 100 {
+				return ms(500) // and all the rest comes half a second early
+			}
+			return ms(200)
+		}}, 40, 200, 0.01, 30},
 		{"a path that gets longer", line{packets: 3000, delay: func(n int) time.Duration { return ms(20 + 100*(n/1500)) }}, 30, 90, 0.01, 30},
 		{"a slow clock", line{packets: 9000, drift: 1.0005, delay: func(int) time.Duration { return ms(30) }}, 30, 90, 0.01, 20},
 		{"a fast clock", line{packets: 9000, drift: 0.9995, delay: func(int) time.Duration { return ms(30) }}, 40, 90, 0.01, 20},
