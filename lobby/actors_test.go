@@ -45,7 +45,7 @@ func TestT44SixActors(t *testing.T) {
 		var left atomic.Int64
 		left.Store(operations)
 		errs := atOnce(6, func(actor int) error {
-			r := rand.New(rand.NewPCG(uint64(actor), 7)) //nolint:gosec // the same random at each run
+			r := rand.New(rand.NewPCG(uint64(actor), 7)) // the same at each run
 			for left.Add(-1) >= 0 {
 				if err := act(t, d[r.IntN(2)], id, guests[r.IntN(len(guests))], r.IntN(100)); err != nil {
 					return err

@@ -71,11 +71,11 @@ func (l *Lobby) Live(ctx context.Context, pass string) (*Seat, Info, error) {
 
 func (l *Lobby) alive(ctx context.Context, pass string, now time.Time) (*Seat, Info, error) {
 	finger := sha256.Sum256([]byte(pass))
-	v, ok := l.passes.Load(finger)
-	if !ok {
+	v, _ := l.passes.Load(finger)
+	s, known := v.(*Seat)
+	if !known {
 		return l.sit(ctx, pass, finger, now)
 	}
-	s := v.(*Seat) //nolint:forcetypeassert // only Seats are stored
 	s.used.Store(now.Unix())
 	if s.gone.Load() {
 		return l.sit(ctx, pass, finger, now)

@@ -18,7 +18,7 @@ func TestAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newChaos(t)
 		t.Repeat(map[string]func(*rapid.T){"events": func(t *rapid.T) {
-			for range 5 {
+			for range 3 {
 				c.step(t)
 			}
 		}})
