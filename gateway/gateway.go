@@ -136,6 +136,7 @@ func origin(s string) (*url.URL, error) {
 // §15.5.20): a foreign Host is DNS rebinding or a wrong certificate (T31).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.unhurried(w, r)
+	lastOnConnection(w, r)
 	switch {
 	case strings.EqualFold(r.Host, s.door.Host):
 		secure(w.Header(), s.doorPolicy())
