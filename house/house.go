@@ -248,6 +248,8 @@ func Serve(ctx context.Context, ln net.Listener, handler http.Handler, secure *t
 	if srv.Shutdown(closing) != nil {
 		_ = srv.Close() // whoever has not gone by now is put on the street
 	}
-	_ = <-ended // http.ErrServerClosed, by our own hand
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }

@@ -105,7 +105,8 @@ func (s *signal) end(v *violation) {
 		return
 	}
 	// A connection outlives every context it could be told of here.
+	//nolint:sloglint // see above
 	s.log.Info("signalling ended", slog.String("admission", s.admission),
-		slog.Int("code", int(v.code)), slog.String("why", v.why)) //nolint:sloglint // see above
+		slog.Int("code", int(v.code)), slog.String("why", v.why))
 	_ = s.backend.Close()
 }

@@ -69,11 +69,10 @@ func (f frame) bytes() []byte {
 	default:
 		b = binary.BigEndian.AppendUint64(append(b, m|127), uint64(n))
 	}
-	at := len(b)
 	if f.mask {
 		key := []byte{0xA1, 0x5C, 0x00, 0x3F}
 		b = append(b, key...)
-		at = len(b)
+		at := len(b)
 		b = append(b, f.data...)
 		for i := range f.data {
 			b[at+i] ^= key[i%4]
@@ -159,7 +158,7 @@ const (
 
 // receive returns what the browser is sent of what the server says, read
 // through buffers of size n (0: 32 KiB).
-func receive(tb testing.TB, said []byte, n int) (got []frame, err error, s *stream) {
+func receive(tb testing.TB, said []byte, n int) (got []frame, s *stream, err error) {
 	tb.Helper()
 	s = &stream{Reader: bytes.NewReader(said)}
 	w := backend(tb).Wrap(s, anna(), annasRelay, nil)
@@ -174,7 +173,7 @@ func receive(tb testing.TB, said []byte, n int) (got []frame, err error, s *stre
 	if len(rest) > 0 {
 		tb.Errorf("the browser is left with %d bytes of a frame", len(rest))
 	}
-	return got, err, s
+	return got, s, err
 }
 
 func TestReadRewrites(t *testing.T) {
@@ -217,7 +216,7 @@ func TestReadRewrites(t *testing.T) {
 		for _, n := range []int{0, 1, 7} {
 			// What passes before and after shows that the stream stays in step.
 			said := slices.Concat([]frame{{head: bin, data: offer(5000)}}, c.said, []frame{{head: bin, data: pong()}})
-			got, err, _ := receive(t, join(said...), n)
+			got, _, err := receive(t, join(said...), n)
 			if err == nil || errors.Is(err, io.EOF) {
 				t.Errorf("%s: the end of the server ends with %v, want an error that is not io.EOF", name, err)
 			}
@@ -292,7 +291,7 @@ func TestReadRefuses(t *testing.T) {
 		"T35 another room":     {join(frame{head: bin, data: response(elsewhere)}), 1011},
 		"moved":                {join(frame{head: bin, data: response(moved)}), 1008},
 	} {
-		got, err, s := receive(t, slices.Concat(join(frame{head: bin, data: pong()}), c.said, join(frame{head: bin, data: pong()})), 0)
+		got, s, err := receive(t, slices.Concat(join(frame{head: bin, data: pong()}), c.said, join(frame{head: bin, data: pong()})), 0)
 		if err == nil || !s.closed {
 			t.Errorf("%s: err %v, closed %v; want both", name, err, s.closed)
 		}
