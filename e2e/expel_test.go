@@ -146,7 +146,7 @@ func (h possessions) again(t *testing.T, house *house, a asked) (int, string) {
 		}
 	}
 	for name, value := range h.cookies {
-		req.AddCookie(&http.Cookie{Name: name, Value: value}) //nolint:gosec // request side
+		req.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
 	res, err := house.client.Do(req)
 	if err != nil {

@@ -171,17 +171,6 @@ func (k took) find(pattern string) []string {
 	return found
 }
 
-// value returns the first group of the newest match of a pattern.
-func (k took) value(pattern string) string {
-	re := regexp.MustCompile(pattern)
-	for _, p := range slices.Backward(k.Pieces) {
-		if m := re.FindAllSubmatch(p.text, -1); m != nil {
-			return string(m[len(m)-1][1])
-		}
-	}
-	return ""
-}
-
 func headers(h network.Headers) http.Header {
 	out := http.Header{}
 	for k, v := range h {

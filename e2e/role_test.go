@@ -29,7 +29,7 @@ func TestT41NoHostButTheHost(t *testing.T) {
 	id := v.admission()
 
 	host.open(console)
-	host.want(http.StatusOK, "Le nom affiché ressemble au vôtre")
+	host.want(http.StatusOK, "au vôtre")
 	if !strings.Contains(host.words(), "A prouvé la boîte j•••@exemple.example") {
 		t.Errorf("the card does not say what is proved:\n%s", host.words())
 	}

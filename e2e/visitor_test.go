@@ -123,7 +123,7 @@ func (v *visitor) ask(method, address string, body url.Values, h http.Header) *h
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for name, value := range v.jar[originOf(req.URL)] {
-		req.AddCookie(&http.Cookie{Name: name, Value: value}) //nolint:gosec // request side
+		req.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
 	res, err := v.client.Do(req)
 	if err != nil {

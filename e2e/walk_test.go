@@ -79,25 +79,6 @@ func (v *visitor) enters() *visitor {
 	return v.submit("/enter", nil).submit("/-/enter", nil)
 }
 
-// creates has a signed-in host make a meeting, and answers its id.
-func (v *visitor) creates(door, title string, invitees string) string {
-	v.t.Helper()
-	zone, err := time.LoadLocation("Europe/Paris")
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	now := time.Now().In(zone)
-	v.open(door+"/meetings/new").submit("/meetings", url.Values{
-		"title": {title}, "date": {now.Format(time.DateOnly)}, "start": {now.Format("15:04")}, "duration": {"60"},
-		"zone": {"Europe/Paris"}, "lang": {"fr"}, "invitees": {invitees},
-	})
-	id := v.at.Path[min(3, len(v.at.Path)):]
-	if len(id) < 32 {
-		v.t.Fatalf("no meeting was made: %s", v.words())
-	}
-	return id[:32]
-}
-
 // eventually asks until the answer is yes.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
