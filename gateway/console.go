@@ -70,6 +70,9 @@ func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame
 	}
 	for i := range snap.Admissions {
 		a := &snap.Admissions[i]
+		if slices.Contains(m.Banned, a.Person.Key()) {
+			continue // put out on another device: cut and refused here too
+		}
 		switch a.State {
 		case meeting.Waiting:
 			c.Waiting = append(c.Waiting, s.card(snap, a, now))

@@ -213,13 +213,12 @@ func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel
 		return err
 	}
 	l.cutInside(ctx, s)
-	if cancel && s.Meeting.Phase == meeting.Cancelled {
-		if err := l.tellCancelled(ctx, id); err != nil {
-			return err
-		}
-	}
+	// First the room, then the letters: what fails last harms least.
 	if err := l.c.Backend.Close(ctx, s.Meeting.Room); err != nil {
 		l.log.ErrorContext(ctx, "room not closed", slog.String("meeting", string(id)), slog.Any("error", err))
+	}
+	if cancel && s.Meeting.Phase == meeting.Cancelled {
+		return l.tellCancelled(ctx, id)
 	}
 	return nil
 }
