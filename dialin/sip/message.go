@@ -88,9 +88,7 @@ func check(m *sip.Request, p *peer) (*request, bool) {
 	if !strings.EqualFold(string(seq.MethodName), string(m.Method)) || seq.SeqNo >= 1<<31 {
 		return nil, false
 	}
-	r.branch, _ = r.via.Params.Get("branch")
-	r.fromTag, _ = from.Params.Get("tag")
-	r.toTag, _ = to.Params.Get("tag")
+	r.branch, r.fromTag, r.toTag = param(r.via.Params, "branch"), param(from.Params, "tag"), param(to.Params, "tag")
 	r.callID, r.cseq = id.Value(), seq.SeqNo
 	for _, h := range m.GetHeaders("Via") {
 		r.vias = append(r.vias, h.Value())
@@ -105,6 +103,16 @@ func check(m *sip.Request, p *peer) (*request, bool) {
 		}
 	}
 	return r, true
+}
+
+// param is a parameter, whatever space and case its name is written with.
+func param(list sip.HeaderParams, name string) string {
+	for _, kv := range list {
+		if strings.EqualFold(strings.TrimSpace(kv.K), name) {
+			return strings.TrimSpace(kv.V)
+		}
+	}
+	return ""
 }
 
 // header is the value of the first header with one of the names.

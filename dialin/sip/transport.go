@@ -153,7 +153,7 @@ func (s *Server) receive(p *peer, b []byte) {
 			s.log.Error("message dropped", slog.String("panic", fmt.Sprintf("%T", v)))
 		}
 	}()
-	m, err := s.parser.ParseSIP(bytes.Clone(b))
+	m, err := s.parser.ParseSIP(bytes.Clone(squeeze(b)))
 	if err != nil {
 		return // the error quotes the message: it is not written down (T57)
 	}

@@ -1,0 +1,74 @@
+package sip
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Sent is a message that the server sent.
+type Sent struct {
+	Bytes []byte
+	To    netip.AddrPort
+}
+
+// Receive gives the server one datagram and returns what it answers at once.
+func Receive(s *Server, b []byte, from netip.AddrPort) []Sent {
+	var mu sync.Mutex
+	var all []Sent
+	if !tidy(b) {
+		return nil
+	}
+	p := newPeer("UDP", from, netip.MustParseAddrPort("127.0.0.1:5060"))
+	p.send = func(b []byte, to netip.AddrPort) error {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, Sent{append([]byte(nil), b...), to})
+		return nil
+	}
+	m, err := s.parser.ParseSIP(append([]byte(nil), squeeze(b)...))
+	if err == nil {
+		s.message(p, m) // without the net below: a panic must show
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return append([]Sent(nil), all...)
+}
+
+// Negotiate answers an offer.
+func Negotiate(b []byte) ([]byte, bool) {
+	o, err := readOffer(b, Prefer)
+	if err != nil {
+		return nil, false
+	}
+	return o.answer(netip.MustParseAddrPort("192.0.2.1:6000"), 1, 1, fresh(o.crypto.profile)), true
+}
+
+// Cut takes the messages off a stream that arrives in pieces.
+func Cut(b []byte, step int) []string {
+	var all []string
+	var have []byte
+	for len(b) > 0 {
+		n := min(step, len(b))
+		have = append(have, b[:n]...)
+		b = b[n:]
+		for {
+			m, rest, ok := cut(have)
+			if !ok {
+				return append(all, "end")
+			}
+			have = rest
+			if m == nil {
+				break
+			}
+			all = append(all, string(m))
+		}
+	}
+	return all
+}
+
+// Proves reports whether a header proves a secret that nobody knows.
+func Proves(h string) bool {
+	_, _, ok := newDigest("vestibule").check(h, "INVITE", func(string) string { return "nobody knows" }, time.Now())
+	return ok
+}
