@@ -22,6 +22,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/goleak"
 
+	"vestibule/api"
 	"vestibule/auth"
 	"vestibule/auth/authtest"
 	"vestibule/conference"
@@ -65,6 +66,7 @@ type setup struct {
 	backend   conference.Backend
 	codesOnly bool
 	unsound   bool // the test looks at what was said by itself
+	api       api.Config
 }
 
 func open(t *testing.T) *site { return openWith(t, setup{}) }
@@ -106,7 +108,7 @@ func (s *site) config(c setup, logger *slog.Logger) house.Config {
 		TurnOn:        turn.Addresses{UDP: []string{"127.0.0.1:0"}},
 		Site:          web.Site{Name: "Hôpital", Contact: "05 61 00 00 00"},
 		Pages:         web.Config{Lang: "en"},
-		SignInOrigins: []string{issuer},
+		SignInOrigins: []string{issuer}, API: c.api,
 	}
 	if !c.codesOnly {
 		hc.OIDC = auth.Config{Transport: s.id, Providers: []auth.Provider{{
