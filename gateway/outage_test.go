@@ -20,6 +20,8 @@ func TestT63StoreGoesInTheMiddle(t *testing.T) {
 	host := h.opens(m)
 	g, a := h.inside(m, "Jane Doe")
 	ws := g.joins()
+	told := g.listen(roomOrigin + "/-/events")
+	told.until(t, `"state":"admitted"`)
 	w := s.visit()
 	b := w.knock(m, "John Roe")
 	news := w.listen("/a/" + b + "/events")
@@ -75,6 +77,8 @@ func TestT63StoreGoesInTheMiddle(t *testing.T) {
 	// T38: putting somebody out does not wait for the store.
 	h.expels(m, a)
 	ws.ended(t)
+	told.until(t, `"state":"expelled"`)
+	told.over(t)
 	if again, _ := g.dial(nil); again != nil {
 		t.Error("put out while the store was away, and back in")
 	}
