@@ -16,6 +16,10 @@ type leg struct {
 	track  *lksdk.LocalTrack
 	room   *lksdk.Room
 	cancel func()
+	// remove has the conference server put the caller out; joined says that
+	// there is somebody to put out. Join sets both, Close reads them.
+	remove func()
+	joined bool
 	muted  atomic.Bool
 	voice  voice // only Say
 	once   sync.Once
@@ -91,11 +95,16 @@ func (l *leg) Close() {
 			s.stop()
 		}
 		l.mu.Unlock()
+		l.end(media.NoSignal)
+		if l.joined {
+			// The client says goodbye and hangs up on the answer, and then its
+			// word may be lost with it: the server would keep a ghost.
+			l.remove()
+		}
 		if l.room != nil {
 			l.room.Disconnect()
 		}
 		l.cancel()
-		l.end(media.NoSignal)
 	})
 	l.work.Wait()
 }

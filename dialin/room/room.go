@@ -17,10 +17,11 @@ import (
 	"vestibule/dialin/media"
 )
 
-// Passes is the conference server's side. An implementation MUST return a
-// token that lets in the person of g and nobody else.
+// Passes is the conference server's side. Leg MUST return a token that lets in
+// the person of g and nobody else; Remove is conference.Rooms's.
 type Passes interface {
 	Leg(g conference.Grants) (url, token string, err error)
+	Remove(ctx context.Context, room, admission string) error
 }
 
 // Config says which rooms there are.
@@ -66,6 +67,11 @@ func (r *Rooms) Join(ctx context.Context, g conference.Grants) (media.Leg, error
 	// The conference client reconnects with the context it joined with.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l := newLeg(track, cancel)
+	l.remove = func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(own), goodbye)
+		defer cancel()
+		_ = r.c.Passes.Remove(ctx, g.Room, g.Admission) // else the server finds out by itself
+	}
 	watch := context.AfterFunc(ctx, cancel)
 	giveUp := time.AfterFunc(r.c.Patience, cancel)
 	err = l.join(own, url, token, r.c.Patience)
@@ -79,6 +85,9 @@ func (r *Rooms) Join(ctx context.Context, g conference.Grants) (media.Leg, error
 	}
 	return l, nil
 }
+
+// goodbye bounds how long Close waits for the conference server.
+const goodbye = 80 * time.Millisecond
 
 // cause keeps what may be told of an error of the conference client.
 func cause(err error) error {
@@ -125,6 +134,7 @@ func (l *leg) join(ctx context.Context, url, token string, patience time.Duratio
 	if err != nil {
 		return err
 	}
+	l.joined = true
 	pub, err := l.room.LocalParticipant.PublishTrack(l.track, &lksdk.TrackPublicationOptions{
 		Name: "telephone", Source: livekit.TrackSource_MICROPHONE,
 	})
