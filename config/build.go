@@ -57,15 +57,17 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	if len(h.Secret) < 32 && len(b.faults) == 0 {
 		b.fault("secret", errors.New("needs at least 32 bytes: openssl rand -base64 48"))
 	}
-	h.Backend, err = livekit.New(livekit.Config{
+	backend, err := livekit.New(livekit.Config{
 		URL: f.Conference.LiveKit.URL, Key: f.Conference.LiveKit.Key,
 		Secret: b.secret(f.Conference.LiveKit.Secret, "conference.livekit.secret"), Timeout: f.Conference.LiveKit.Timeout,
 		DangerouslyAllowPlainHTTP: f.Conference.LiveKit.PlainHTTP, Logger: log,
 	})
 	b.fault("conference.livekit", err)
+	h.Backend = backend
 	b.mail(h)
 	b.providers(h)
 	b.turn(h, out.Certs)
+	b.dialin(h, out.Certs, backend)
 	b.rules(h)
 	b.api(h)
 	h.Site = web.Site{Name: f.Site.Name, Contact: f.Site.Contact, NoticeURL: f.Site.Notice}

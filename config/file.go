@@ -29,6 +29,7 @@ type File struct {
 	Providers    []Provider   `yaml:"providers"`
 	Conference   Conference   `yaml:"conference"`
 	Turn         Turn         `yaml:"turn"`
+	Dialin       Dialin       `yaml:"dialin"`
 	Meetings     Meetings     `yaml:"meetings"`
 	Policy       Policy       `yaml:"policy"`
 	API          API          `yaml:"api"`

@@ -71,6 +71,7 @@ func defaults() *File {
 		Turn: Turn{
 			Lifetime: 10 * time.Minute, Quota: 3, BytesPerSecond: 4 << 20, MinPort: 49152, MaxPort: 65535,
 		},
+		Dialin:     defaultDialin(),
 		Conference: Conference{LiveKit: LiveKit{Timeout: 5 * time.Second}},
 		Meetings:   Meetings{Early: 15 * time.Minute, Grace: time.Hour, Keep: 24 * time.Hour},
 		API:        API{Rate: 600},
@@ -144,6 +145,7 @@ func (c *checker) all() {
 	}
 	c.conference()
 	c.turn()
+	c.dialin()
 	c.within(f.Meetings.Early, "meetings.early", 0, 24*time.Hour)
 	c.within(f.Meetings.Grace, "meetings.grace", 0, 12*time.Hour)
 	c.within(f.Meetings.Keep, "meetings.keep", time.Hour, 365*24*time.Hour)
