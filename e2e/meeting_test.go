@@ -55,8 +55,9 @@ func (p *person) knocks(name string) {
 func (p *person) joins() {
 	p.t.Helper()
 	p.untilIn(40*time.Second, `location.host.startsWith("room.") && document.querySelector("#room")?.dataset.state === "ready"`)
-	// The buttons move while the camera's picture comes.
-	p.decides(`[data-action=check]`, `document.querySelector("[data-action=join]")`)
+	// The way in moves while the camera's picture comes, and the way in without
+	// a camera lies beside it.
+	p.decides(`[data-action=check]`, `document.querySelector(".mirror video")?.videoWidth > 0`)
 	p.decides(`[data-action=join]`, `document.querySelector("#room").dataset.state !== "ready"`)
 	p.until(`document.querySelector("#room").dataset.state === "connected"`)
 }
