@@ -2,6 +2,7 @@ package turn_test
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"testing"
@@ -151,6 +152,62 @@ func TestT37PeerIsNotHeardAfterCut(t *testing.T) {
 		if b, err := a.receive(200 * time.Millisecond); err == nil {
 			t.Errorf("received %q after the cut", b)
 		}
+	})
+}
+
+// TestT37FloodEndsWithTheCut: not what is sent after a cut only, but a flood
+// that runs both ways while it comes, ends with it.
+func TestT37FloodEndsWithTheCut(t *testing.T) {
+	t.Parallel()
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		c := config()
+		c.BytesPerSecond = 1 << 30
+		s := start(t, c)
+		peer := newPeer(t)
+		a := dial(t, s, "udp", s.Issue("out", time.Now()))
+		if a.allocate() != 0 || a.bind(0x4000, peer.LocalAddr()) != 0 {
+			t.Fatal("no relay")
+		}
+		var wait sync.WaitGroup
+		stop, begun := make(chan struct{}), make(chan struct{}, 2)
+		flood := func(send func()) {
+			wait.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+						send()
+					}
+					if i == 100 {
+						begun <- struct{}{}
+					}
+				}
+			})
+		}
+		packet := channelData(0x4000, make([]byte, 100))
+		flood(func() { _, _ = a.conn.Write(packet) })
+		flood(func() { _, _ = peer.WriteTo(packet, a.relay) })
+		<-begun
+		<-begun
+		if err := s.Cut(t.Context(), "out"); err != nil {
+			t.Error(err)
+		}
+		// What had left the relay before may still be in the sockets.
+		for name, c := range map[string]net.Conn{"client": a.conn, "peer": peer} {
+			for end := time.Now().Add(2 * time.Second); ; {
+				_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				if _, err := c.Read(make([]byte, 2048)); err != nil {
+					break
+				}
+				if time.Now().After(end) {
+					t.Errorf("the %s still gets packets after the cut", name)
+					break
+				}
+			}
+		}
+		close(stop)
+		wait.Wait()
 	})
 }
 

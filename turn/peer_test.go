@@ -226,3 +226,140 @@ func TestOneRelayNamesFewPeers(t *testing.T) {
 		}
 	})
 }
+
+// TestT45NoPermissionNoPacket: being listed is not enough (RFC 8656 §11.2).
+func TestT45NoPermissionNoPacket(t *testing.T) {
+	t.Parallel()
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		port, sang := canary(t)
+		a := dial(t, start(t, config()), "udp", turn.Credentials{})
+		a.cred = other(t, config()).Issue("adm-1", time.Now())
+		a.allocate()
+		peer := peerAddress(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
+		a.send(message(t, stun.MethodSend, stun.ClassIndication, peer, data("x")).Raw)
+		a.send(channelData(0x4000, []byte("x")))
+		a.refresh()
+		if sang() {
+			t.Error("a packet arrived without permission")
+		}
+	})
+}
+
+// other is a server of the same configuration, on another node.
+func other(t *testing.T, c turn.Config) *turn.Server {
+	t.Helper()
+	s, err := turn.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestOversize: what is longer than media ever is passes in neither
+// direction, also not in part.
+func TestOversize(t *testing.T) {
+	t.Parallel()
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		s := start(t, config())
+		peer := newPeer(t)
+		a := dial(t, s, "udp", s.Issue("adm-1", time.Now()))
+		if a.allocate() != 0 || a.bind(0x4000, peer.LocalAddr()) != 0 {
+			t.Fatal("no relay")
+		}
+		for _, size := range []int{2044, 2100, 9000, 60000} {
+			a.send(channelData(0x4000, make([]byte, size)))
+			if _, err := peer.WriteTo(make([]byte, size+4), a.relay); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.send(channelData(0x4000, []byte("small")))
+		if _, err := peer.WriteTo([]byte("small"), a.relay); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 65536)
+		_ = peer.SetReadDeadline(time.Now().Add(patience))
+		if n, err := peer.Read(b); err != nil || string(b[:n]) != "small" {
+			t.Errorf("the peer got %d bytes, %v, want small", n, err)
+		}
+		if got, err := a.receive(patience); err != nil || len(got) < 9 || string(got[4:9]) != "small" {
+			t.Errorf("the client got %d bytes, %v, want small", len(got), err)
+		}
+	})
+}
+
+// TestT45OnlyThePermittedAreHeard: without a channel a peer is heard by Data
+// indications, and only once it is permitted.
+func TestT45OnlyThePermittedAreHeard(t *testing.T) {
+	t.Parallel()
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		c := config()
+		c.Peers = policy("127.0.0.0/8", "::1/128")
+		c.PublicIPs, c.RelayIP = append(c.PublicIPs, netip.IPv6Loopback()), netip.Addr{}
+		s := start(t, c)
+		for _, f := range []struct {
+			family         byte
+			friend, enemy  string
+			relay, network string
+		}{
+			{1, "127.0.0.2", "127.0.0.3", "127.0.0.1", "udp4"},
+			{2, "::1", "", "::1", "udp6"},
+		} {
+			a := dial(t, s, "udp", s.Issue("adm-1", time.Now()))
+			code, answer := a.do(stun.MethodAllocate, udpTransport,
+				stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{f.family, 0, 0, 0}})
+			if code != 0 {
+				t.Fatalf("Allocate of family %d = %d, want success", f.family, code)
+			}
+			var relayed stun.XORMappedAddress
+			if err := relayed.GetFromAs(answer, stun.AttrXORRelayedAddress); err != nil {
+				t.Fatal(err)
+			}
+			at := &net.UDPAddr{IP: net.ParseIP(f.relay), Port: relayed.Port}
+			speak := func(ip, words string) net.Addr {
+				t.Helper()
+				conn, err := net.DialUDP(f.network, &net.UDPAddr{IP: net.ParseIP(ip)}, at)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = conn.Close() })
+				if _, err := conn.Write([]byte(words)); err != nil {
+					t.Fatal(err)
+				}
+				return conn.LocalAddr()
+			}
+			speak(f.friend, "too early")
+			a.refresh() // what came before it has been decided
+			friend := peerAddress(netip.AddrPortFrom(netip.MustParseAddr(f.friend), 1))
+			if code, _ := a.do(stun.MethodCreatePermission, friend); code != 0 {
+				t.Fatalf("CreatePermission = %d, want success", code)
+			}
+			if f.enemy != "" {
+				speak(f.enemy, "let me in")
+			}
+			for _, words := range []string{"1", "22", "333", "4444", "55555"} {
+				hear(t, a, speak(f.friend, words), words)
+			}
+		}
+	})
+}
+
+// hear expects words from the peer at from, in a Data indication.
+func hear(t *testing.T, a *caller, from net.Addr, words string) {
+	t.Helper()
+	b, err := a.receive(patience)
+	if err != nil {
+		t.Fatalf("waiting for %q: %v", words, err)
+	}
+	m := &stun.Message{Raw: b}
+	if err := m.Decode(); err != nil {
+		t.Fatalf("%q came as %x: %v", words, b, err)
+	}
+	var at stun.XORMappedAddress
+	if err := at.GetFromAs(m, stun.AttrXORPeerAddress); err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.Get(stun.AttrData)
+	if err != nil || string(got) != words || at.String() != from.String() || m.Type != stun.NewType(stun.MethodData, stun.ClassIndication) {
+		t.Errorf("%v with %q from %v, %v, want %q from %v", m.Type, got, at, err, words, from)
+	}
+}

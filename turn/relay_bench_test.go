@@ -24,6 +24,7 @@ type load struct {
 	tick    time.Duration
 	each    int // clients that send in one tick
 	run     int // packets of one client at a time
+	joined  bool
 }
 
 const (
@@ -38,11 +39,13 @@ const (
 func BenchmarkRelay(b *testing.B) {
 	rivals := []rival{ourselves(b, "vestibule"), coturn(b), ourselves(b, "pion")}
 	for _, l := range []load{
-		{"up/1200B", 1200, true, 40, time.Millisecond, 40, 1},
-		{"down/1200B", 1200, false, 40, time.Millisecond, 40, 1},
-		{"voice/160B", 160, true, 100, time.Millisecond, 20, 1},
-		{"bursts/1200B", 1200, true, 20, time.Millisecond, 2, 32},
-		{"bursts-down/1200B", 1200, false, 20, time.Millisecond, 2, 32},
+		{"up-apart/1200B", 1200, true, 40, time.Millisecond, 40, 1, false},
+		{"up/1200B", 1200, true, 40, time.Millisecond, 20, 2, false},
+		{"up4/1200B", 1200, true, 40, time.Millisecond, 10, 4, false},
+		{"down/1200B", 1200, false, 40, time.Millisecond, 20, 2, false},
+		{"voice/160B", 160, true, 100, time.Millisecond, 20, 1, false},
+		{"bursts/1200B", 1200, true, 20, time.Millisecond, 2, 32, true},
+		{"bursts-down/1200B", 1200, false, 20, time.Millisecond, 2, 32, true},
 	} {
 		b.Run(l.name, func(b *testing.B) {
 			used := make([][]float64, len(rivals))
@@ -57,6 +60,7 @@ func BenchmarkRelay(b *testing.B) {
 			}
 			for i, s := range stages {
 				s.clear()
+				b.Logf("%s %.0f", rivals[i].name, used[i])
 				b.ReportMetric(median(used[i]), rivals[i].name+"-ns/packet")
 			}
 			b.ReportMetric(ratio(used[0], used[1]), "x-coturn")
@@ -177,7 +181,13 @@ func (s *stage) play(b *testing.B) float64 {
 			if !s.up {
 				conn, to = s.peer, c.relay.AddrPort()
 			}
-			shoot(b, conn, to, packet, s.run)
+			if s.joined {
+				shoot(b, conn, to, packet, s.run)
+			} else {
+				for range s.run {
+					shoot(b, conn, to, packet, 1)
+				}
+			}
 			sent += s.run
 		}
 	}
@@ -206,13 +216,7 @@ func shoot(b *testing.B, conn *net.UDPConn, to netip.AddrPort, packet []byte, n 
 		binary.NativeEndian.PutUint16(control[16:], uint16(len(packet)))
 		packet = slices.Repeat(packet, n)
 	}
-	var err error
-	if to.IsValid() {
-		_, _, err = conn.WriteMsgUDPAddrPort(packet, control, to)
-	} else {
-		_, _, err = conn.WriteMsgUDPAddrPort(packet, control, netip.AddrPort{})
-	}
-	if err != nil {
+	if _, _, err := conn.WriteMsgUDPAddrPort(packet, control, to); err != nil {
 		b.Fatal(err)
 	}
 }
