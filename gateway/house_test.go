@@ -278,12 +278,6 @@ func (b *box) code(address string) string {
 	return ""
 }
 
-func (b *box) all() []mail.Code {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.codes[:len(b.codes):len(b.codes)]
-}
-
 // journal keeps what was logged.
 type journal struct {
 	mu sync.Mutex

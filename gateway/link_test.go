@@ -276,7 +276,7 @@ func TestT10NothingToBeFoundOut(t *testing.T) {
 			same("stranger's "+action, "/m/"+id+action, id, x.post("/m/"+id+action, form))
 		}
 	}
-	for _, id := range []string{"x", string(meeting.NewAdmissionID()), "%ff"} {
+	for _, id := range []string{"x", meeting.NewAdmissionID(), "%ff"} {
 		same("admission", "/a/"+id, id, g.get("/a/"+id))
 	}
 	if s.log.has(`"level":"ERROR"`) {

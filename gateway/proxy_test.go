@@ -55,12 +55,6 @@ func (e *echo) last() *http.Request {
 	return e.got[len(e.got)-1]
 }
 
-func (e *echo) count() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.got)
-}
-
 // The methods of conference.Backend.
 func (*echo) Open(context.Context, string) error                     { return nil }
 func (*echo) Remove(context.Context, string, string) error           { return nil }
@@ -279,8 +273,14 @@ func (s *site) extendedConnect(t *testing.T, pass string) string {
 	var block bytes.Buffer
 	enc := hpack.NewEncoder(&block)
 	for _, f := range [][2]string{
-		{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":authority", "room.example"}, {":path", "/app/ws"},
-		{"origin", roomOrigin}, {"cookie", "__Host-room=" + pass}, {"sec-websocket-version", "13"},
+		{":method", "CONNECT"},
+		{":protocol", "websocket"},
+		{":scheme", "https"},
+		{":authority", "room.example"},
+		{":path", "/app/ws"},
+		{"origin", roomOrigin},
+		{"cookie", "__Host-room=" + pass},
+		{"sec-websocket-version", "13"},
 	} {
 		if err := enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
 			t.Fatal(err)

@@ -18,11 +18,11 @@ import (
 )
 
 // inside brings a guest into the room of a meeting that its host opened.
-func (h *visitor) inside(m *held, name string) (*visitor, string) {
-	h.t.Helper()
-	g := h.s.visit()
+func (v *visitor) inside(m *held, name string) (*visitor, string) {
+	v.t.Helper()
+	g := v.s.visit()
 	a := g.knock(m, name)
-	h.admits(m, a)
+	v.admits(m, a)
 	g.enters(a)
 	return g, a
 }
@@ -38,8 +38,19 @@ func TestT24SocketFromElsewhere(t *testing.T) {
 	g, _ := h.inside(m, "Jane Doe")
 	before := len(s.fake.Requests())
 	for _, o := range [][]string{
-		nil, {"null"}, {"https://evil.example"}, {doorOrigin}, {"http://room.example"}, {"https://room.example:444"}, {"https://x.room.example"},
-		{"https://room.example.evil.example"}, {"https://evil.example", roomOrigin}, {roomOrigin + "/"}, {"https://room.example@evil.example"}, {""}, {"ROOM.EXAMPLE"},
+		nil,
+		{"null"},
+		{"https://evil.example"},
+		{doorOrigin},
+		{"http://room.example"},
+		{"https://room.example:444"},
+		{"https://x.room.example"},
+		{"https://room.example.evil.example"},
+		{"https://evil.example", roomOrigin},
+		{roomOrigin + "/"},
+		{"https://room.example@evil.example"},
+		{""},
+		{"ROOM.EXAMPLE"},
 	} {
 		ws, status := g.dial(http.Header{"Origin": o})
 		if ws != nil || status != http.StatusForbidden {

@@ -22,7 +22,7 @@ func (s *site) sound() {
 		if !json.Valid([]byte(line)) {
 			s.t.Errorf("a log line is not one JSON value: %q", head(line))
 		}
-		if strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\r\n\x1b\u2028\u2029\x85") {
+		if strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\r\n\x1b\u2028\u2029\u0085") {
 			s.t.Errorf("a log line holds what may break it: %q", head(line))
 		}
 	}
