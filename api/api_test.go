@@ -155,10 +155,10 @@ func TestT10StrangersLearnNothing(t *testing.T) {
 		case strings.HasSuffix(path, "/invitations") && method == "POST":
 			body = `{"invitations":[{"name":"x"}]}`
 		}
-		real := strings.NewReplacer("{meeting}", m, "{invitation}", v, "{admission}", a).Replace(path)
+		known := strings.NewReplacer("{meeting}", m, "{invitation}", v, "{admission}", a).Replace(path)
 		none := strings.NewReplacer("{meeting}", string(meeting.NewID()), "{invitation}", meeting.NewInvitationID(), "{admission}", meeting.NewAdmissionID()).Replace(path)
 		odd := strings.NewReplacer("{meeting}", "%7Bm%7D", "{invitation}", "a%20b", "{admission}", "..%2f").Replace(path)
-		there, nowhere := s.ask("other", method, real, body, "If-Match: *"), s.ask("other", method, none, body, "If-Match: *")
+		there, nowhere := s.ask("other", method, known, body, "If-Match: *"), s.ask("other", method, none, body, "If-Match: *")
 		if there.status != 404 || there.raw != nowhere.raw {
 			t.Errorf("%s %s: %d %s for a stranger, %d %s where there is nothing", method, path, there.status, there.raw, nowhere.status, nowhere.raw)
 		}

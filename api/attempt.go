@@ -19,15 +19,15 @@ func (s *Server) attempt(r *http.Request, c *caller, body []byte) (string, error
 		return "", refuse(http.StatusBadRequest, "invalid", fault{Name: "Idempotency-Key", Code: "range"})
 	}
 	id := s.mac("attempt", c.id, r.Method, r.URL.Path, list[0])[:32]
-	print := s.mac("body", string(body), r.Header.Get("If-Match"))[:32]
+	sum := s.mac("body", string(body), r.Header.Get("If-Match"))[:32]
 	was, err := s.c.Shelf.Get(r.Context(), "api-attempt", id)
 	if err != nil {
 		return "", fmt.Errorf("reading an attempt: %w", err)
 	}
-	if was != nil && string(was) != print {
+	if was != nil && string(was) != sum {
 		return "", refuse(http.StatusUnprocessableEntity, "reused")
 	}
-	if err := s.c.Shelf.Put(r.Context(), "api-attempt", id, []byte(print), store.AttemptLife); err != nil {
+	if err := s.c.Shelf.Put(r.Context(), "api-attempt", id, []byte(sum), store.AttemptLife); err != nil {
 		return "", fmt.Errorf("noting an attempt: %w", err)
 	}
 	return id, nil
