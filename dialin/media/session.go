@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,8 @@ type Session struct {
 	inMu sync.Mutex
 	in   receiver // guarded by inMu
 
+	held atomic.Bool // set under outMu
+
 	pressMu sync.Mutex
 	presses presses // guarded by pressMu
 
@@ -26,7 +29,6 @@ type Session struct {
 	out    sender // guarded by outMu, like all below
 	player player
 	room   Room
-	held   bool
 	sent   uint64
 	behind uint64
 	unsent uint64
@@ -161,7 +163,7 @@ func (s *Session) press(r rune, from source) {
 func (s *Session) Hold(on bool) {
 	s.outMu.Lock()
 	defer s.outMu.Unlock()
-	s.held = on
+	s.held.Store(on)
 }
 
 // Bridge joins the caller to a room; nil takes them out of it. When it returns
@@ -269,7 +271,9 @@ func (s *Session) tick(late time.Duration) time.Duration {
 	heard := s.heard[:n]
 	s.in.jitter.Take(heard)
 	s.inMu.Unlock()
-	s.tones.hear(heard, s.onTone)
+	if !s.held.Load() { // music on hold has tones of its own
+		s.tones.hear(heard, s.onTone)
+	}
 
 	s.outMu.Lock()
 	defer s.outMu.Unlock()
@@ -279,7 +283,7 @@ func (s *Session) tick(late time.Duration) time.Duration {
 		return d
 	default:
 	}
-	if s.held {
+	if s.held.Load() {
 		s.out.pause(n)
 		return d
 	}

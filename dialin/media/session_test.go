@@ -350,6 +350,10 @@ func TestBridge(t *testing.T) {
 		synctest.Wait()
 		n, m := len(p.sent()), len(r.heard())
 		dev.speak(media.Tone(1200, time.Second, -6))
+		dev.speak(typed("99", 80*time.Millisecond, 80*time.Millisecond, -12, -12))
+		if got := digits(s); got != "" {
+			t.Errorf("on hold, %d digits were heard in the music", len(got))
+		}
 		if a, b := len(p.sent())-n, len(r.heard())-m; a != 0 || b != 0 {
 			t.Errorf("on hold, %d packets were sent and %d samples heard", a, b)
 		}
@@ -369,7 +373,7 @@ func TestBridge(t *testing.T) {
 
 func TestCloseEndsAll(t *testing.T) {
 	call(t, ulaw, nil, func(t *testing.T, s *media.Session, p *pipe, dev *phone) {
-		done := s.Play(media.Tone(400, time.Hour, -10))
+		done := s.Play(media.Tone(400, 10*time.Second, -10))
 		time.Sleep(time.Second)
 		s.Close()
 		n := len(p.sent())

@@ -25,6 +25,9 @@ type leg struct {
 	once   sync.Once
 	work   sync.WaitGroup
 
+	// lookMu lets one look at a time.
+	lookMu sync.Mutex
+
 	mu       sync.Mutex
 	pub      *lksdk.LocalTrackPublication // guarded by mu, like all below
 	speakers []*speaker
@@ -33,6 +36,7 @@ type leg struct {
 	// client reconnects, and nobody seems to be.
 	inside map[string]bool
 	torn   bool
+	breaks int
 
 	signalMu sync.Mutex
 	signals  chan media.Signal // sent to and closed under signalMu
@@ -111,11 +115,14 @@ func (l *leg) Close() {
 
 // ready begins to tell of what happens; those who are there now were before.
 func (l *leg) ready(pub *lksdk.LocalTrackPublication) {
+	now := l.present()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pub, l.inside = pub, l.present()
+	l.pub, l.inside = pub, now
 }
 
+// present asks the client who is there. It calls back while it holds its own
+// lock, so ours must not be held.
 func (l *leg) present() map[string]bool {
 	now := map[string]bool{}
 	for _, p := range l.room.GetRemoteParticipants() {
@@ -184,12 +191,17 @@ func (l *leg) callback() *lksdk.RoomCallback {
 // back in any order, and for everybody when it reconnects, so what counts is
 // who is there.
 func (l *leg) look() {
+	l.lookMu.Lock()
+	defer l.lookMu.Unlock()
+	l.mu.Lock()
+	breaks := l.breaks
+	l.mu.Unlock()
+	now := l.present()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.torn || l.inside == nil {
+	if l.torn || l.breaks != breaks || l.inside == nil {
 		return
 	}
-	now := l.present()
 	for id := range now {
 		if !l.inside[id] {
 			l.signal(media.Joined)
@@ -206,6 +218,7 @@ func (l *leg) look() {
 func (l *leg) setTorn(on bool) {
 	l.mu.Lock()
 	l.torn = on
+	l.breaks++
 	l.mu.Unlock()
 	l.look()
 }
