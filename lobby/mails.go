@@ -106,7 +106,7 @@ func (l *Lobby) send(ctx context.Context, x letter) error {
 			told = meeting.MailTold{State: meeting.MailFailed, Fault: faultWord(err)}
 			l.log.WarnContext(ctx, "invitation not mailed", slog.String("meeting", string(x.meeting)), slog.String("invitation", v.ID), slog.Any("error", err))
 		}
-		if err := l.told(ctx, x.meeting, v.ID, told); err != nil {
+		if err := l.told(ctx, x.meeting, &v, told); err != nil {
 			return err
 		}
 	}
@@ -140,10 +140,12 @@ func (l *Lobby) write(ctx context.Context, m *meeting.Meeting, v *meeting.Invita
 	})
 }
 
-func (l *Lobby) told(ctx context.Context, id meeting.ID, invitation string, e meeting.MailTold) error {
+// told records what became of the mail that v asked for. A mail asked for
+// meanwhile, because the meeting changed, is still to be sent.
+func (l *Lobby) told(ctx context.Context, id meeting.ID, v *meeting.Invitation, e meeting.MailTold) error {
 	_, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
-		d, err := t.docs(invitation, "")
-		if err != nil || d.Invitation.ID == "" {
+		d, err := t.docs(v.ID, "")
+		if err != nil || d.Invitation.ID == "" || !d.Invitation.Mail.At.Equal(v.Mail.At) {
 			return outcome{}, err
 		}
 		_, no, err := t.apply(d, e, time.Now())
