@@ -225,17 +225,23 @@ func TestSignAsOthersDo(t *testing.T) {
 }
 
 func TestHookFailsAndComesBack(t *testing.T) {
+	elsewhere := 0
 	var mu sync.Mutex
 	n := 0
 	r := listen(t, func(w http.ResponseWriter, req *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
+		if req.URL.Path == "/elsewhere" {
+			elsewhere++
+			w.WriteHeader(http.StatusOK)
+			return
+		}
 		n++
 		switch n {
 		case 1:
 			w.WriteHeader(http.StatusInternalServerError)
 		case 2:
-			http.Redirect(w, req, "https://elsewhere.example/", http.StatusTemporaryRedirect)
+			http.Redirect(w, req, "/elsewhere", http.StatusTemporaryRedirect)
 		case 3: // drops the connection
 			c, _, err := http.NewResponseController(w.(*recorded).ResponseWriter).Hijack()
 			if err == nil {
@@ -247,8 +253,10 @@ func TestHookFailsAndComesBack(t *testing.T) {
 	s := telling(t, r.hook())
 	s.must(201, "all", "POST", "/meetings", form())
 	until(t, "a delivery", func() bool { return len(r.types()) == 1 })
-	if tries, _ := r.count(); tries < 4 {
-		t.Errorf("%d tries, want 4", tries)
+	mu.Lock()
+	defer mu.Unlock()
+	if tries, _ := r.count(); tries < 4 || elsewhere != 0 {
+		t.Errorf("%d tries and %d of them elsewhere, want 4 and none", tries, elsewhere)
 	}
 	ids := map[string]bool{}
 	for _, d := range r.raw {
