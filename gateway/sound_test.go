@@ -18,6 +18,10 @@ func (s *site) sound() {
 		headersSound(s.t, &said[i])
 	}
 	s.secretsSound(said, secrets)
+	s.valve.odd.Range(func(w, _ any) bool {
+		s.t.Errorf("the store was asked for %q, which is no name of ours", w)
+		return true
+	})
 	for line := range strings.Lines(s.log.String()) {
 		if !json.Valid([]byte(line)) {
 			s.t.Errorf("a log line is not one JSON value: %q", head(line))

@@ -3,6 +3,8 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,11 +18,17 @@ type valve struct {
 	house.Store
 	shut  atomic.Bool
 	delay atomic.Int64 // nanoseconds of every call
-	calls atomic.Int64
+	odd   sync.Map     // words asked for that no part of the house minted
 }
 
-func (v *valve) pass(ctx context.Context) error {
-	v.calls.Add(1)
+var minted = regexp.MustCompile(`^(m|[ia]:[0-9a-f]+|[0-9a-f]{32})$`)
+
+func (v *valve) pass(ctx context.Context, words ...string) error {
+	for _, w := range words {
+		if !minted.MatchString(w) {
+			v.odd.Store(w, true)
+		}
+	}
 	if d := time.Duration(v.delay.Load()); d > 0 {
 		select {
 		case <-time.After(d):
@@ -34,28 +42,28 @@ func (v *valve) pass(ctx context.Context) error {
 }
 
 func (v *valve) Read(ctx context.Context, m meeting.ID, names ...string) (map[string]store.Doc, error) {
-	if err := v.pass(ctx); err != nil {
+	if err := v.pass(ctx, append(names[:len(names):len(names)], string(m))...); err != nil {
 		return nil, err
 	}
 	return v.Store.Read(ctx, m, names...)
 }
 
 func (v *valve) All(ctx context.Context, m meeting.ID) (map[string]store.Doc, error) {
-	if err := v.pass(ctx); err != nil {
+	if err := v.pass(ctx, string(m)); err != nil {
 		return nil, err
 	}
 	return v.Store.All(ctx, m)
 }
 
 func (v *valve) Commit(ctx context.Context, m meeting.ID, c store.Commit) ([]byte, bool, error) {
-	if err := v.pass(ctx); err != nil {
+	if err := v.pass(ctx, string(m)); err != nil {
 		return nil, false, err
 	}
 	return v.Store.Commit(ctx, m, c)
 }
 
 func (v *valve) Events(ctx context.Context, m meeting.ID, after string, limit int) ([]store.Event, error) {
-	if err := v.pass(ctx); err != nil {
+	if err := v.pass(ctx, string(m)); err != nil {
 		return nil, err
 	}
 	return v.Store.Events(ctx, m, after, limit)
