@@ -31,7 +31,8 @@ func (s *Server) hostBy(who func(*http.Request) (*session, error), act hostActio
 		// may be older than the host's right. A stranger is told the same
 		// whether the meeting exists or not (T10).
 		id := r.PathValue("meeting")
-		if !minted(id) || !minted(r.PostForm.Get("admission")) || !minted(r.PostForm.Get("invitation")) {
+		admission, invitation := r.PostForm.Get("admission"), r.PostForm.Get("invitation")
+		if !minted(id, 32) || admission != "" && !minted(admission, 32) || invitation != "" && !minted(invitation, 16) {
 			return meeting.Refuse(meeting.NotFound)
 		}
 		err = act(w, r, meeting.ID(id), ses.Person)
@@ -43,10 +44,10 @@ func (s *Server) hostBy(who func(*http.Request) (*session, error), act hostActio
 	}
 }
 
-// minted reports whether an id may be one of ours, or is left out. Nothing else
-// may become part of a key in the store.
-func minted(id string) bool {
-	return len(id) <= 32 && strings.Trim(id, "0123456789abcdef") == ""
+// minted reports whether an id may be one of ours. Nothing else may become part
+// of a key in the store.
+func minted(id string, digits int) bool {
+	return len(id) == digits && strings.Trim(id, "0123456789abcdef") == ""
 }
 
 func consoleAgain(w http.ResponseWriter, r *http.Request, id meeting.ID, err error) error {

@@ -159,7 +159,7 @@ func (s *Server) hosted(r *http.Request) (*session, *lobby.Snapshot, error) {
 		return nil, nil, err
 	}
 	id := r.PathValue("meeting")
-	if !minted(id) {
+	if !minted(id, 32) {
 		return nil, nil, meeting.Refuse(meeting.NotFound)
 	}
 	snap, err := s.c.Lobby.Follow(r.Context(), meeting.ID(id))
