@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"vestibule/conference"
 	"vestibule/conference/conferencetest"
 	"vestibule/conference/livekit"
 	"vestibule/gateway"
@@ -39,11 +40,20 @@ type benchHouse struct {
 
 func newBenchHouse(tb testing.TB, invitees int) *benchHouse {
 	tb.Helper()
-	b := &benchHouse{fake: conferencetest.NewFake(tb)}
-	backend, err := livekit.New(livekit.Config{URL: b.fake.URL, Key: b.fake.Key, Secret: b.fake.Secret})
+	fake := conferencetest.NewFake(tb)
+	backend, err := livekit.New(livekit.Config{URL: fake.URL, Key: fake.Key, Secret: fake.Secret})
 	if err != nil {
 		tb.Fatal(err)
 	}
+	b := newBenchHouseWith(tb, invitees, backend)
+	b.fake = fake
+	return b
+}
+
+func newBenchHouseWith(tb testing.TB, invitees int, backend conference.Backend) *benchHouse {
+	tb.Helper()
+	b := &benchHouse{}
+	var err error
 	b.House, err = house.New(house.Config{
 		Door: benchDoor, Room: benchRoom, Secret: []byte(strings.Repeat("k", 32)), Store: store.NewMemory(), Backend: backend,
 		Turn: turn.Config{Realm: "door", PublicIPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}},

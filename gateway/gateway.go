@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"vestibule/auth"
@@ -78,6 +79,7 @@ type Server struct {
 	proxy    http.Handler
 	doors    http.Handler
 	rooms    http.Handler
+	buffers  *sync.Pool // of web sockets
 	formTime time.Duration
 }
 
@@ -109,7 +111,7 @@ func New(c Config) (*Server, error) {
 	if c.SessionLife == 0 {
 		c.SessionLife = 12 * time.Hour
 	}
-	s := &Server{c: c, log: c.Logger, door: door, room: room, registry: newRegistry(), formTime: formTime}
+	s := &Server{c: c, log: c.Logger, door: door, room: room, registry: newRegistry(), buffers: newBuffers(), formTime: formTime}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

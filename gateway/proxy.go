@@ -68,27 +68,41 @@ func (s *Server) signal(w http.ResponseWriter, r seated, c *carried) error {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	c.wrap = &once{}
-	done, ok := s.registry.add(r.seat.Admission, func() { cancel(); c.wrap.close() })
+	socket, seat := &once{}, r.seat
+	c.wrap = socket
+	end := func() { cancel(); socket.close() }
+	done, ok := s.registry.add(seat.Admission, end)
 	if !ok {
 		return meeting.Refuse(meeting.Busy)
 	}
-	defer done()
+	undo := done
+	// Whoever is answered with a web socket leaves this request behind.
+	defer func() { undo() }()
 	// Registered first, asked again after: an expulsion in between finds
 	// either the channel or the refusal.
-	if _, err := r.seat.May(); err != nil {
+	if _, err := seat.May(); err != nil {
 		return err
 	}
-	release := r.seat.Hold()
-	s.hub.poke(r.seat.Meeting)
-	defer func() {
+	release := seat.Hold()
+	s.hub.poke(seat.Meeting)
+	stop := s.attend(context.WithoutCancel(ctx), seat, end)
+	leave := func() {
+		stop()
 		release()
-		s.hub.poke(r.seat.Meeting)
+		s.hub.poke(seat.Meeting)
+		done()
+	}
+	undo = leave
+	s.proxy.ServeHTTP(taker{w, socket}, r.WithContext(context.WithValue(ctx, carriedKey{}, c)))
+	if !socket.whole() {
+		socket.close()
+		return nil
+	}
+	undo = func() {}
+	go func() { // its end is waited for in the registry
+		defer leave()
+		socket.pump(s.buffers)
 	}()
-	stop := s.attend(ctx, r.seat, func() { cancel(); c.wrap.close() })
-	defer stop()
-	ctx = context.WithValue(ctx, carriedKey{}, c)
-	s.proxy.ServeHTTP(w, r.WithContext(ctx))
 	return nil
 }
 
@@ -228,7 +242,8 @@ func (s *Server) modify(res *http.Response) error {
 	if !ok || c.kind != conference.Signal || c.wrap == nil {
 		return errors.New("unexpected upgrade")
 	}
-	res.Body = c.wrap.set(s.c.Backend.Wrap(body, c.grants, c.relay, res))
+	c.wrap.set(s.c.Backend.Wrap(body, c.grants, c.relay, res))
+	res.Body = parked{}
 	return nil
 }
 
@@ -252,29 +267,3 @@ func (f final) WriteHeader(code int) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (f final) Unwrap() http.ResponseWriter { return f.ResponseWriter }
-
-// once is the connection behind a web socket, closed once by whoever is first.
-type once struct {
-	mu     sync.Mutex
-	rwc    io.ReadWriteCloser // guarded by mu
-	closed bool               // guarded by mu
-}
-
-func (o *once) set(c io.ReadWriteCloser) io.ReadWriteCloser {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.rwc = c
-	if o.closed {
-		_ = c.Close() // cut while the upgrade was under way
-	}
-	return c
-}
-
-func (o *once) close() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.closed = true
-	if o.rwc != nil {
-		_ = o.rwc.Close() // what is left of it ends with the request
-	}
-}

@@ -28,7 +28,7 @@ type echo struct {
 	got    []*http.Request // guarded by mu
 }
 
-func newEcho(t *testing.T, answer http.HandlerFunc) *echo {
+func newEcho(t testing.TB, answer http.HandlerFunc) *echo {
 	t.Helper()
 	e := &echo{answer: answer}
 	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

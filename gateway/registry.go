@@ -69,7 +69,7 @@ func (g *registry) cut(ctx context.Context, admission string) error {
 	return nil
 }
 
-// close ends every connection and takes no more.
+// close ends every connection, waits until they are gone and takes no more.
 func (g *registry) close() {
 	g.mu.Lock()
 	g.closed = true
@@ -82,6 +82,9 @@ func (g *registry) close() {
 	g.mu.Unlock()
 	for _, c := range open {
 		c.end()
+	}
+	for _, c := range open {
+		<-c.gone
 	}
 }
 

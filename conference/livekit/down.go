@@ -24,12 +24,16 @@ type down struct {
 	err error
 }
 
+// readAhead holds the heads of frames. What is larger is read past it; the
+// buffer stays with every silent connection.
+const readAhead = 512
+
 func (d *down) init(r io.Reader, g conference.Grants, relay func() conference.Relay) {
 	if relay == nil {
 		relay = func() conference.Relay { return conference.Relay{} }
 	}
 	d.grants, d.relay = g, relay
-	d.br = bufio.NewReader(r)
+	d.br = bufio.NewReaderSize(r, readAhead)
 }
 
 // read fills p, and waits only while there is nothing at all.
