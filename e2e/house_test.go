@@ -34,8 +34,14 @@ type house struct {
 	} `json:"host"`
 	Meeting     string    `json:"meeting"`
 	Invitations []invited `json:"invitations"`
-	TURN        string    `json:"turn"`
-	Metrics     string    `json:"metrics"`
+	Dialin      struct {
+		SIP     string `json:"sip"`
+		For     string `json:"for"`
+		Meeting string `json:"meeting"`
+		Code    string `json:"code"`
+	} `json:"dialin"`
+	TURN    string `json:"turn"`
+	Metrics string `json:"metrics"`
 
 	client *http.Client
 	log    *output
