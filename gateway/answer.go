@@ -128,11 +128,7 @@ func (s *Server) hostEnter(w http.ResponseWriter, r *http.Request, id meeting.ID
 	if err != nil {
 		return err
 	}
-	if ses.Admissions == nil {
-		ses.Admissions = map[string]meeting.ID{}
-	}
-	ses.Admissions[admission] = id
-	if err := s.keep(r.Context(), ses); err != nil {
+	if err := s.enrol(r.Context(), ses, admission, id); err != nil {
 		return err
 	}
 	return s.step(w, r, id, admission)

@@ -239,11 +239,7 @@ func (s *Server) knock(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if ses.Admissions == nil {
-		ses.Admissions = map[string]meeting.ID{}
-	}
-	ses.Admissions[admission] = id
-	if err := s.keep(r.Context(), ses); err != nil {
+	if err := s.enrol(r.Context(), ses, admission, id); err != nil {
 		return err
 	}
 	to := "/a/" + admission

@@ -157,6 +157,27 @@ func (s *Server) keep(ctx context.Context, ses *session) error {
 	return nil
 }
 
+// enrol notes an admission in the session as it now is: somebody may have signed
+// out, or risen, in another tab while the lobby was asked. Writing back what was
+// read before would bring a dead session to life.
+func (s *Server) enrol(ctx context.Context, ses *session, admission string, id meeting.ID) error {
+	b, err := s.c.Shelf.Get(ctx, "session", ses.key)
+	if err != nil {
+		return fmt.Errorf("reading session: %w", err)
+	}
+	now := session{}
+	if b == nil || json.Unmarshal(b, &now) != nil {
+		return meeting.Refuse(meeting.SignIn)
+	}
+	now.key = ses.key
+	if now.Admissions == nil {
+		now.Admissions = map[string]meeting.ID{}
+	}
+	now.Admissions[admission] = id
+	*ses = now
+	return s.keep(ctx, ses)
+}
+
 // rise gives the browser a new session id, because what it may do has grown
 // (T17, ASVS 7.2.4), and kills the old one.
 func (s *Server) rise(ctx context.Context, w http.ResponseWriter, ses *session) error {

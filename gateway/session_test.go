@@ -56,6 +56,22 @@ func TestT17NewIDAtEachRise(t *testing.T) {
 	}
 }
 
+// TestT17DeadSessionStaysDead signs out in one tab while another knocks.
+func TestT17DeadSessionStaysDead(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	m := s.host(doctor()).meet(nil, "Jane Doe")
+	g := s.host(surgeon())
+	g.prove(m, "Jane Doe")
+	g.get(m.links["Jane Doe"] + "/name")
+	session := g.cookie(doorOrigin, "__Host-door")
+	knock := g.form(m.links["Jane Doe"]+"/knock", url.Values{"csrf": {g.csrf}, "attempt": {"1"}, "name": {"J"}, "consent": {"1"}})
+	signOut := func() { g.want(g.post("/signout", nil), http.StatusSeeOther, "signing out meanwhile") }
+	s.valve.meanwhile.Store(&signOut)
+	g.want(g.send(knock), http.StatusUnauthorized, "knocking while signing out")
+	s.dead(session, "/meetings")
+}
+
 // dead fails unless a session id opens nothing.
 func (s *site) dead(id, path string) {
 	s.t.Helper()
