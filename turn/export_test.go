@@ -16,6 +16,15 @@ func (s *Server) Grants() int {
 	return len(s.grants)
 }
 
+// Silence makes every relay of admission one that was last heard ago.
+func (s *Server) Silence(admission string, ago time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t := range s.grants[admission].tuples {
+		t.heard.Store(time.Now().Add(-ago).UnixNano())
+	}
+}
+
 // ParseFrame is the pre-parser of STUN, and what it says of the peer.
 func ParseFrame(b []byte) (ok bool, peer netip.AddrPort) {
 	var f frame

@@ -11,6 +11,10 @@ import (
 // sweepEvery is how often grants that ran out are ended and forgotten.
 const sweepEvery = time.Second
 
+// silentTime is how long a client that is there is never silent on a relay it
+// uses: it asks for consent every few seconds (RFC 7675 §5.1).
+const silentTime = 10 * time.Second
+
 // grant is what one admission holds here. It is kept in memory until its
 // last credentials have expired, and not a Lifetime longer.
 type grant struct {
@@ -21,6 +25,9 @@ type grant struct {
 	// overrides it. Both are read for every packet, without a lock.
 	until atomic.Int64
 	cut   atomic.Bool
+
+	// told is whether a full quota was logged: once for all its life.
+	told atomic.Bool
 
 	// left is how many bytes may pass before the next refill; filled is the
 	// clock's reading at the last one.
@@ -152,11 +159,26 @@ func (s *Server) detach(t *tuple) {
 	t.guard.tuples.remove(t)
 }
 
-// full reports whether g holds as many relays as it may.
-func (s *Server) full(g *grant) bool {
+// hasRoom reports whether g may have one relay more. A full grant gives up
+// the one that has been silent longest, if for silentTime: it is that of a
+// page that lost its network, and would live on for minutes while the page
+// that came back gets none.
+func (s *Server) hasRoom(g *grant) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(g.tuples) >= s.c.Quota
+	full := len(g.tuples) >= s.c.Quota
+	var silent *tuple
+	since := time.Now().Add(-silentTime).UnixNano()
+	for t := range g.tuples {
+		if heard := t.heard.Load(); heard < since {
+			silent, since = t, heard
+		}
+	}
+	s.mu.Unlock()
+	if !full || silent == nil {
+		return !full
+	}
+	_ = silent.end() // it is away already, as far as we care
+	return true
 }
 
 // sweep ends the relays whose grants ran out, and forgets those grants.

@@ -259,6 +259,45 @@ func TestT47ThreeRelaysAnAdmission(t *testing.T) {
 	})
 }
 
+// TestT47SilentRelaysGiveWay: a page that lost its network has relays that it
+// cannot give back, and still gets new ones when it returns; what it uses is
+// left to it.
+func TestT47SilentRelaysGiveWay(t *testing.T) {
+	t.Parallel()
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		s := start(t, config())
+		var old []*caller
+		for _, network := range []string{"udp", "udp", "tcp"} {
+			old = append(old, relayed(t, s, network, "adm-1"))
+		}
+		cred := s.Issue("adm-1", time.Now())
+		for _, ago := range []time.Duration{0, 8 * time.Second} {
+			s.Silence("adm-1", ago)
+			if code := dial(t, s, "udp", cred).allocate(); code != 486 {
+				t.Errorf("Allocate %s after the others spoke = %d, want 486", ago, code)
+			}
+		}
+		s.Silence("adm-1", time.Minute)
+		if !old[1].echoes(0x4000, "this one is used", patience) {
+			t.Fatal("no echo")
+		}
+		for range 2 {
+			if code := dial(t, s, "udp", cred).allocate(); code != 0 {
+				t.Errorf("Allocate of the page that came back = %d, want success", code)
+			}
+		}
+		if code := dial(t, s, "udp", cred).allocate(); code != 486 {
+			t.Errorf("Allocate of one too many = %d, want 486", code)
+		}
+		if got := s.Live("adm-1"); got != 3 {
+			t.Errorf("Live = %d, want 3", got)
+		}
+		if !old[1].echoes(0x4000, "still used", patience) {
+			t.Error("the relay in use was taken")
+		}
+	})
+}
+
 // TestT47BandwidthOfOneAdmission bursts 200 KB each way through 64 KiB/s.
 func TestT47BandwidthOfOneAdmission(t *testing.T) {
 	t.Parallel()

@@ -111,6 +111,9 @@ func (g *guard) settle() {
 // nothing, and the source as pion shall know it.
 func (g *guard) admit(p []byte, from netip.AddrPort) (int, net.Addr) {
 	t := g.tuples.find(from)
+	if t != nil {
+		t.hear(g.s.clock.Load())
+	}
 	if isChannelData(p) {
 		if t == nil || !channelData(p) || !t.passes(len(p), g.s.clock.Load()) {
 			return 0, nil
@@ -252,7 +255,10 @@ func (g *guard) refusesRelay(granted *grant, t *tuple) (int, netip.Addr) {
 		// Pairs of ports are for RTP without multiplexing; pion would
 		// keep a timer for each, and never honour the token.
 		return codeInsufficientCapacity, public
-	case g.s.full(granted):
+	case !g.s.hasRoom(granted):
+		if !granted.told.Swap(true) {
+			g.journal.full(granted.admission)
+		}
 		return codeQuotaReached, public
 	}
 	return 0, public

@@ -8,8 +8,8 @@ import (
 // journal logs what happens in pion's callbacks, which bring no context.
 // Admission ids, no addresses: those are persons'.
 type journal struct {
-	opened, ended func(admission string)
-	failed        func(err error)
+	opened, ended, full func(admission string)
+	failed              func(err error)
 }
 
 func (s *Server) journal(ctx context.Context) journal {
@@ -20,6 +20,9 @@ func (s *Server) journal(ctx context.Context) journal {
 		},
 		ended: func(admission string) {
 			s.log.InfoContext(ctx, "relay ended", slog.String("admission", admission))
+		},
+		full: func(admission string) {
+			s.log.InfoContext(ctx, "relay refused: quota", slog.String("admission", admission))
 		},
 		failed: func(err error) {
 			s.log.ErrorContext(ctx, "relay not opened", slog.Any("error", err))

@@ -205,6 +205,7 @@ func (sh *shard) moveChannelData(b []byte) {
 	if t == nil || !channelData(b) {
 		return
 	}
+	t.hear(sh.clock)
 	p, ok := t.relay.(*port)
 	if !ok {
 		return
@@ -223,6 +224,7 @@ func (sh *shard) moveIndication(b []byte) {
 	if t == nil || !g.frame.parse(b) || !g.sends(t) {
 		return
 	}
+	t.hear(sh.clock)
 	p, ok := t.relay.(*port)
 	peer := netip.AddrPortFrom(g.frame.peer.Addr().Unmap(), g.frame.peer.Port())
 	if !ok || !p.allows(peer.Addr(), sh.clock) || !t.passes(len(b), sh.clock) {

@@ -138,6 +138,7 @@ func (o opener) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error
 		from: now.from, addr: now.addr, username: now.username,
 		grant: now.grant, guard: g, is4: now.public.Is4(), ends: now.ends,
 	}
+	t.heard.Store(time.Now().UnixNano())
 	if err := g.wire.open(t); err != nil {
 		g.journal.failed(err)
 		return nil, nil, err

@@ -38,6 +38,8 @@ const (
 // for each packet, and ours by theirs. The median of the rounds counts.
 func BenchmarkRelay(b *testing.B) {
 	rivals := []rival{ourselves(b, "vestibule"), coturn(b), ourselves(b, "pion")}
+	b.Run("idle", func(b *testing.B) { benchIdle(b, rivals) })
+	b.Run("allocate", func(b *testing.B) { benchAllocate(b, rivals) })
 	for _, l := range []load{
 		{"up-apart/1200B", 1200, true, 40, time.Millisecond, 40, 1, false},
 		{"up/1200B", 1200, true, 40, time.Millisecond, 20, 2, false},
@@ -219,4 +221,67 @@ func shoot(b *testing.B, conn *net.UDPConn, to netip.AddrPort, packet []byte, n 
 	if _, _, err := conn.WriteMsgUDPAddrPort(packet, control, to); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// benchIdle reports what a relay that nobody uses costs in memory: 2000 of
+// them, each of an admission of its own, with a channel.
+func benchIdle(b *testing.B, rivals []rival) {
+	const relays = 2000
+	used := make([]float64, len(rivals))
+	for i, r := range rivals {
+		peer := newPeer(b)
+		before := r.memory(b)
+		var all []*caller
+		for k := range relays {
+			c := r.dial(b, k)
+			if c.allocate() != 0 || c.bind(0x4000, peer.LocalAddr()) != 0 {
+				b.Fatalf("%s: no relay", r.name)
+			}
+			all = append(all, c)
+		}
+		used[i] = float64(r.memory(b)-before) / relays / 1024
+		b.ReportMetric(used[i], r.name+"-KB/relay")
+		for _, c := range all {
+			c.send(c.signed(stun.MethodRefresh, lifetime(0)).Raw)
+			_ = c.conn.Close()
+		}
+		_ = peer.Close()
+	}
+	b.ReportMetric(used[0]/used[1], "x-coturn")
+	b.ReportMetric(0, "ns/op")
+}
+
+// benchAllocate reports the CPU of a relay that is asked for without and then
+// with credentials and given back, and how long the answer took.
+func benchAllocate(b *testing.B, rivals []rival) {
+	const each = 60
+	used, waits := make([][]float64, len(rivals)), make([][]float64, len(rivals))
+	for round := range rounds {
+		for i, r := range rivals {
+			before := r.cpu(b)
+			for k := range each {
+				c := r.dial(b, round*each+k)
+				c.learn(c.exchange(message(b, stun.MethodAllocate, stun.ClassRequest, udpTransport), patience))
+				m := c.signed(stun.MethodAllocate, udpTransport)
+				begin := time.Now()
+				answer := c.exchange(m, patience)
+				waits[i] = append(waits[i], time.Since(begin).Seconds()*1e3)
+				if outcome(b, answer) != 0 {
+					b.Fatalf("%s: no relay", r.name)
+				}
+				c.exchange(c.signed(stun.MethodRefresh, lifetime(0)), patience)
+				_ = c.conn.Close()
+			}
+			used[i] = append(used[i], float64(r.cpu(b)-before)/each/1e3)
+		}
+	}
+	for i, r := range rivals {
+		b.ReportMetric(median(used[i]), r.name+"-us/relay")
+		slices.Sort(waits[i])
+		b.ReportMetric(waits[i][len(waits[i])*99/100], r.name+"-p99-ms")
+		b.ReportMetric(median(waits[i]), r.name+"-p50-ms")
+	}
+	b.ReportMetric(ratio(used[0], used[1]), "x-coturn")
+	b.ReportMetric(ratio(used[0], used[2]), "x-pion")
+	b.ReportMetric(0, "ns/op")
 }

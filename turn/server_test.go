@@ -3,14 +3,12 @@ package turn_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,7 +16,6 @@ import (
 
 	"github.com/pion/logging"
 	pion "github.com/pion/turn/v3"
-	"golang.org/x/sys/unix"
 
 	"vestibule/turn"
 )
@@ -104,7 +101,7 @@ func ourselves(b *testing.B, role string) rival {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := pinned(cmd.Start); err != nil {
+	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
@@ -148,7 +145,7 @@ func coturn(b *testing.B) rival {
 		"--no-stdout-log", "--simple-log", "--log-file", "/dev/null", "--no-software-attribute",
 		"--userdb", dir+"/db", "--pidfile", dir+"/pid")
 	cmd.Dir = dir
-	if err := pinned(cmd.Start); err != nil {
+	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
@@ -180,25 +177,6 @@ func (r rival) dial(b *testing.B, i int) *caller {
 		b.Fatal(err)
 	}
 	return &caller{tb: b, conn: conn, cred: r.cred(i)}
-}
-
-// pinned calls start on the last core, where the process it starts stays:
-// beside the load, and not in its way.
-func pinned(start func() error) error {
-	if os.Getenv("NOPIN") != "" {
-		return start()
-	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var all, last unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &all); err != nil {
-		return err
-	}
-	last.Set(all.Count() - 1)
-	if err := unix.SchedSetaffinity(0, &last); err != nil {
-		return err
-	}
-	return errors.Join(start(), unix.SchedSetaffinity(0, &all))
 }
 
 // cpu is what the threads of r have used so far.

@@ -13,6 +13,9 @@ import (
 // some ten thousand relays.
 const tupleBuckets = 4096
 
+// heardStep is how exact tuple.heard is, in nanoseconds.
+const heardStep = int64(time.Second)
+
 // tuple is a client's 5-tuple that holds a relay (RFC 8656 §2.2), bound to
 // one grant for its life.
 type tuple struct {
@@ -26,6 +29,10 @@ type tuple struct {
 
 	next atomic.Pointer[tuple] // in the same bucket
 
+	// heard is when the client last sent anything, in nanoseconds, give or
+	// take heardStep.
+	heard atomic.Int64
+
 	// ends is when pion's timer ends the relay, at the earliest. peers is
 	// what the client bound or asked to permit, and until when, in
 	// nanoseconds. Only the guard's reader touches them.
@@ -37,6 +44,13 @@ type tuple struct {
 // It is called for every packet.
 func (t *tuple) passes(n int, clock int64) bool {
 	return !t.grant.dead(clock) && t.grant.spend(n, clock)
+}
+
+// hear notes that the client is there.
+func (t *tuple) hear(clock int64) {
+	if clock-t.heard.Load() > heardStep {
+		t.heard.Store(clock)
+	}
 }
 
 // end closes the relay, and the connection where there is one.
