@@ -17,6 +17,8 @@ require (
 	golang.org/x/sync v0.23.0
 )
 
+require github.com/magefile/mage v1.17.2 // indirect
+
 require (
 	github.com/arran4/golang-ical v0.3.4 // indirect
 	github.com/cedar-policy/cedar-go v1.9.0 // indirect
@@ -74,7 +76,7 @@ require (
 	github.com/lithammer/shortuuid/v4 v4.2.0 // indirect
 	github.com/livekit/mageutil v0.0.0-20250511045019-0f1ff63f7731 // indirect
 	github.com/livekit/mediatransportutil v0.0.0-20260608063931-a3417d38cda0 // indirect
-	github.com/livekit/server-sdk-go/v2 v2.18.1 // indirect
+	github.com/livekit/server-sdk-go/v2 v2.18.1
 	github.com/mackerelio/go-osstat v0.2.8 // indirect
 	github.com/mdlayher/netlink v1.11.2 // indirect
 	github.com/mdlayher/socket v0.6.1 // indirect
@@ -100,7 +102,7 @@ require (
 	github.com/pion/stun/v3 v3.1.6 // indirect
 	github.com/pion/transport/v4 v4.0.2 // indirect
 	github.com/pion/turn/v5 v5.0.12 // indirect
-	github.com/pion/webrtc/v4 v4.2.17 // indirect
+	github.com/pion/webrtc/v4 v4.2.17
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
