@@ -21,9 +21,6 @@ const (
 	longestSegment = 1232
 )
 
-// padding is behind the data of an indication.
-var padding [3]byte
-
 // outbox collects packets for one socket and sends them in as few calls as
 // the kernel offers: one for all, and runs of one length to one address as
 // one packet that is cut up late (UDP GSO). What it points to must stay
@@ -41,6 +38,9 @@ type outbox struct {
 	heads    [outboxPieces][headSpace]byte
 
 	count, pieces, used int
+
+	// padding stands behind the data of an indication; nobody writes it.
+	padding [3]byte
 
 	// lost counts packets the kernel did not take.
 	lost int
@@ -84,7 +84,7 @@ func (o *outbox) add(to *name, head, body []byte, pad int) {
 		o.vector(body)
 	}
 	if pad > 0 {
-		o.vector(padding[:pad])
+		o.vector(o.padding[:pad])
 	}
 	s := &o.shapes[o.count-1]
 	s.pieces++
