@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,8 +56,19 @@ type Call struct {
 	bye       bool // the device has said goodbye
 }
 
-// Dialled is what stood before the @.
-func (c *Call) Dialled() string { return c.invite.Recipient.User }
+// Dialled is what stood before the @, without escapes; or the whole of what was
+// dialled, where a device takes "host##meeting#code" for a name.
+func (c *Call) Dialled() string {
+	u := &c.invite.Recipient
+	text := u.User
+	if text == "" && strings.Contains(u.Host, "##") {
+		text = u.Host
+	}
+	if plain, err := url.PathUnescape(text); err == nil {
+		text = plain
+	}
+	return text
+}
 
 // Caller tells of the device.
 func (c *Call) Caller() lobby.Caller {

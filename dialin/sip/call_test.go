@@ -150,6 +150,27 @@ func TestOffers(t *testing.T) {
 	}
 }
 
+func TestDialled(t *testing.T) {
+	d := open(t, nil)
+	for uri, want := range map[string]string{
+		"sip:123456789.12345678@vestibule":        "123456789.12345678",
+		"sip:123456789%23%2312345678@vestibule":   "123456789##12345678",
+		"sip:123456789**12345678@vestibule":       "123456789**12345678",
+		"sip:123456789$$12345678@vestibule":       "123456789$$12345678",
+		"sip:vestibule##123456789#12345678":       "vestibule##123456789#12345678",
+		"sip:123456789@vestibule;transport=udp":   "123456789",
+		"sips:vestibule":                          "",
+		"sip:%zz@vestibule":                       "%zz",
+		"sip:door:password@vestibule;user=phone?": "door",
+	} {
+		p := dial(t, d, "udp")
+		p.call(uri, p.sdp())
+		if got := (<-d.calls).Dialled(); got != want {
+			t.Errorf("%s: Dialled = %q, want %q", uri, got, want)
+		}
+	}
+}
+
 func TestUnusableOffers(t *testing.T) {
 	d, _ := operator(t, nil)
 	for name, sdp := range map[string]string{
