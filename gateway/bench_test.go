@@ -136,7 +136,6 @@ func BenchmarkProxied(b *testing.B) {
 type sink struct {
 	http.ResponseWriter
 	got   chan time.Time
-	words int
 	stuck <-chan struct{} // not nil: never takes anything
 }
 

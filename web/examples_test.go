@@ -141,8 +141,10 @@ func endExamples() []example {
 
 func invitees() []web.Invitee {
 	return []web.Invitee{
-		{Invitation: "i1", Name: "J. M.", Mailbox: "jeanne.moreau@exemple.fr", State: web.IsWaiting, Link: "https://visio.exemple.fr/i/Zk3yZk3yZk3yZk3yZk3yZk3yZk3yZk3y",
-			Dial: web.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.exemple.fr", "+33 5 61 00 00 00"}}},
+		{
+			Invitation: "i1", Name: "J. M.", Mailbox: "jeanne.moreau@exemple.fr", State: web.IsWaiting, Link: "https://visio.exemple.fr/i/Zk3yZk3yZk3yZk3yZk3yZk3yZk3yZk3y",
+			Dial: web.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.exemple.fr", "+33 5 61 00 00 00"}},
+		},
 		{Invitation: "i2", Name: "Dr Karim Benali", Mailbox: "k.benali@exemple.fr", CoHost: true, State: web.IsInside},
 		{Invitation: "i3", Name: "Infirmière de coordination", Mailbox: "coordination@exemple.fr", State: web.MailFailed},
 		{Invitation: "i4", Name: "أمينة", State: web.NotMailed, Link: "https://visio.exemple.fr/i/Qk3yQk3yQk3yQk3yQk3yQk3yQk3yQk3y"},

@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -84,7 +86,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	phone, err := telephone(s, backend)
+	phone, err := telephone(ctx, s, backend)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +139,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 
 // telephone is the phone door: SIP on the loopback, any number of calls from
 // it, because everything that tries the demonstration calls from there.
-func telephone(s surroundings, backend *livekit.Backend) (*house.Phone, error) {
+func telephone(ctx context.Context, s surroundings, backend *livekit.Backend) (*house.Phone, error) {
 	voice, err := prompts.Load(prompts.Config{})
 	if err != nil {
 		return nil, err
@@ -146,7 +148,7 @@ func telephone(s surroundings, backend *livekit.Backend) (*house.Phone, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -158,15 +160,26 @@ func telephone(s surroundings, backend *livekit.Backend) (*house.Phone, error) {
 	}, nil
 }
 
-// freePort is one that was free a moment ago: the mails name it before it is
-// opened.
-func freePort() (string, error) {
-	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return "", fmt.Errorf("looking for a free port: %w", err)
+// freePort is one that is free for both UDP and TCP: the mails name it before
+// it is opened. It lies below the ports that the system hands to outgoing
+// connections, so that none of those can take it in between.
+func freePort(ctx context.Context) (string, error) {
+	var lc net.ListenConfig
+	for range 100 {
+		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+mathrand.IntN(10_000))) //nolint:gosec // a port, no secret
+		c, err := lc.ListenPacket(ctx, "udp", at)
+		if err != nil {
+			continue
+		}
+		l, err := lc.Listen(ctx, "tcp", at)
+		if err != nil {
+			_ = c.Close()
+			continue
+		}
+		_, port, err := net.SplitHostPort(at)
+		return port, errors.Join(err, c.Close(), l.Close())
 	}
-	_, port, err := net.SplitHostPort(c.LocalAddr().String())
-	return port, errors.Join(err, c.Close())
+	return "", errors.New("no port is free for the telephone")
 }
 
 // institution is the provider as the door is set up for it.

@@ -176,7 +176,7 @@ func (a *Authority) PEM() []byte {
 // WritePEM writes the root certificate into dir and returns its path.
 func (a *Authority) WritePEM(dir string) (string, error) {
 	path := filepath.Join(dir, "vestibule-demo-ca.pem")
-	if err := os.WriteFile(path, a.PEM(), 0o644); err != nil {
+	if err := os.WriteFile(path, a.PEM(), 0o600); err != nil {
 		return "", fmt.Errorf("writing the root certificate: %w", err)
 	}
 	return path, nil

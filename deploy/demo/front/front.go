@@ -90,7 +90,9 @@ func (f *Front) Serve(ctx context.Context, ln net.Listener) error {
 	if err := srv.Shutdown(last); err != nil {
 		_ = srv.Close() // the farewell is over
 	}
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the front: %w", err)
+	}
 	return nil
 }
 

@@ -96,7 +96,9 @@ func (m *Mailbox) Serve(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("receiving mails: %w", err)
 	case <-ctx.Done():
 		_ = s.Close() // whoever is talking is cut off
-		<-ended
+		if err := <-ended; err != nil {
+			return fmt.Errorf("receiving mails: %w", err)
+		}
 		return nil
 	}
 }

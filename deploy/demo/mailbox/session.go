@@ -46,6 +46,7 @@ func (s *session) Data(r io.Reader) error {
 		return fmt.Errorf("receiving a mail: %w", err)
 	}
 	s.m.put(raw, s.from, s.to, time.Now())
+	//nolint:sloglint // SMTP sessions have no context
 	s.m.c.Logger.Info("mail kept", slog.Int("recipients", len(s.to)), slog.Int("bytes", len(raw)))
 	return nil
 }

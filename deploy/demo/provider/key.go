@@ -25,11 +25,11 @@ func newKey() (key, error) {
 		return key{}, fmt.Errorf("making the signing key: %w", err)
 	}
 	j := jose.JSONWebKey{Key: k, Algorithm: string(jose.ES256), Use: "sig"}
-	print, err := j.Thumbprint(crypto.SHA256)
+	thumb, err := j.Thumbprint(crypto.SHA256)
 	if err != nil {
 		return key{}, fmt.Errorf("naming the signing key: %w", err)
 	}
-	j.KeyID = base64.RawURLEncoding.EncodeToString(print)
+	j.KeyID = base64.RawURLEncoding.EncodeToString(thumb)
 	return key{private: j}, nil
 }
 
@@ -68,7 +68,7 @@ type hint struct {
 // logout (RP-Initiated Logout §2); its type does, or a logout token would
 // pass for an ID token.
 func (k key) read(raw string) (hint, error) {
-	t, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
+	t, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		return hint{}, fmt.Errorf("reading a token: %w", err)
 	}

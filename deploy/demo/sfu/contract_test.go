@@ -67,7 +67,7 @@ func meant(t *testing.T, s *sfu.Server, b *livekit.Backend) {
 		t.Errorf("the token lives from %v to %v", std.NotBefore, std.ExpiresAt)
 	}
 	p := c.Video.ToPermission()
-	if !p.CanPublish || !p.CanSubscribe || p.CanPublishData || p.CanUpdateMetadata || p.Hidden || p.Recorder || p.Agent ||
+	if !p.CanPublish || !p.CanSubscribe || p.CanPublishData || p.CanUpdateMetadata || p.Hidden ||
 		c.Video.RoomAdmin || c.Video.RoomCreate || c.Video.RoomList || c.Video.RoomRecord ||
 		len(p.CanPublishSources) != 1 || p.CanPublishSources[0].String() != "MICROPHONE" {
 		t.Errorf("the token of a guest with a microphone allows %v", p)

@@ -13,7 +13,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -92,11 +94,11 @@ func start(ctx context.Context) (*Server, error) {
 		Media:  netip.PrefixFrom(netip.MustParseAddr(loopback), 32),
 		ended:  make(chan error, 1),
 	}
-	web, err := freePort("tcp")
+	web, err := freePort(ctx, "tcp")
 	if err != nil {
 		return nil, err
 	}
-	if s.Port, err = freePort("udp"); err != nil {
+	if s.Port, err = freePort(ctx, "udp"); err != nil {
 		return nil, err
 	}
 	s.URL = "http://" + net.JoinHostPort(loopback, strconv.Itoa(web))
@@ -117,7 +119,8 @@ func start(ctx context.Context) (*Server, error) {
 func (s *Server) abandon() {
 	for !s.livekit.IsRunning() {
 		select {
-		case <-s.ended:
+		case err := <-s.ended:
+			s.ended <- err // whoever asks Done wants it
 			s.livekit.RoomManager().Stop()
 			return
 		case <-time.After(5 * time.Millisecond):
@@ -254,22 +257,27 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 }
 
-// freePort asks the system for a port of the loopback that nobody uses now.
-func freePort(network string) (int, error) {
-	if network == "udp" {
-		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(loopback)})
-		if err != nil {
-			return 0, fmt.Errorf("looking for a free UDP port: %w", err)
+// freePort finds a port of the loopback that nobody uses now, below those that
+// the system hands to outgoing connections: LiveKit opens it itself, later, and
+// none of those may take it in between.
+func freePort(ctx context.Context, network string) (int, error) {
+	var lc net.ListenConfig
+	for range 100 {
+		port := 30_000 + mathrand.IntN(2_700) //nolint:gosec // a port, no secret
+		at := net.JoinHostPort(loopback, strconv.Itoa(port))
+		var c io.Closer
+		var err error
+		if network == "udp" {
+			c, err = lc.ListenPacket(ctx, "udp4", at)
+		} else {
+			c, err = lc.Listen(ctx, "tcp4", at)
 		}
-		defer c.Close()
-		return c.LocalAddr().(*net.UDPAddr).Port, nil
+		if err != nil {
+			continue
+		}
+		return port, c.Close()
 	}
-	l, err := net.Listen("tcp4", net.JoinHostPort(loopback, "0"))
-	if err != nil {
-		return 0, fmt.Errorf("looking for a free TCP port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no %s port is free for the conference server", network)
 }
 
 // messagesOnly drops every attribute, for a refused token is one of them.
