@@ -19,13 +19,18 @@ export function Ready({ session, view }: { session: Session; view: View }) {
   const [step, setStep] = useState<Step>("before");
   const [preview, setPreview] = useState<Preview>({ troubles: [] });
   const held = usePreviewUntilEntered(preview);
+  const entered = useRef(false);
 
   const check = async () => {
     setStep("asking");
-    setPreview(await open({ microphone, camera }));
+    const opened = await open({ microphone, camera });
+    // Who went in while the browser was still asking has no use for it.
+    if (entered.current) return close(opened);
+    setPreview(opened);
     setStep("checked");
   };
   const enter = (withCamera: boolean, withMicrophone = true) => {
+    entered.current = true;
     const tracks = [preview.microphone, preview.camera].filter((t) => t !== undefined);
     held.current = undefined;
     void session.join({ microphone: withMicrophone, camera: withCamera, tracks });
