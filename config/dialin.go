@@ -98,7 +98,7 @@ func (b *builder) dialin(h *house.Config, certs *cert.Certs, passes room.Passes)
 			UDP: d.UDP, TCP: d.TCP, TLS: d.TLS, Secrecy: secrecy(d.SRTP), OnlyPeers: d.OnlyPeers,
 			Total: d.Calls, PerSource: d.PerSource, PerMinute: d.PerMinute, Burst: d.PerSource,
 		},
-		Media:  media.Config{Addr: at, Low: uint16(d.MinPort), High: uint16(d.MaxPort)}, //nolint:gosec // checked to be ports
+		Media:  media.Config{Addr: at, Low: uint16(d.MinPort), High: uint16(d.MaxPort)},
 		Joiner: rooms, Voice: voice, Lang: d.Lang, Chime: d.Chime, Dial: d.Dial,
 	}
 	if d.Public != "" {

@@ -180,7 +180,7 @@ func (b *baresip) heard() []float64 {
 	}
 	var s []float64
 	for i := 44; i+1 < len(raw); i += 2 {
-		s = append(s, float64(int16(binary.LittleEndian.Uint16(raw[i:])))/32768) //nolint:gosec // two's complement
+		s = append(s, float64(int16(binary.LittleEndian.Uint16(raw[i:])))/32768)
 	}
 	return s
 }
@@ -192,15 +192,15 @@ func writeTone(t *testing.T, path string, hertz float64, d time.Duration) {
 	n := int(d.Seconds() * phoneRate)
 	b := make([]byte, 44, 44+2*n)
 	copy(b, "RIFF")
-	binary.LittleEndian.PutUint32(b[4:], uint32(36+2*n)) //nolint:gosec // some megabytes
+	binary.LittleEndian.PutUint32(b[4:], uint32(36+2*n))
 	copy(b[8:], "WAVEfmt ")
 	for i, v := range []uint32{16, 1 | 1<<16, phoneRate, 2 * phoneRate, 2 | 16<<16} {
 		binary.LittleEndian.PutUint32(b[16+4*i:], v)
 	}
 	copy(b[36:], "data")
-	binary.LittleEndian.PutUint32(b[40:], uint32(2*n)) //nolint:gosec // some megabytes
+	binary.LittleEndian.PutUint32(b[40:], uint32(2*n))
 	for i := range n {
-		b = binary.LittleEndian.AppendUint16(b, uint16(int16(8000*math.Sin(2*math.Pi*hertz*float64(i)/phoneRate)))) //nolint:gosec // two's complement
+		b = binary.LittleEndian.AppendUint16(b, uint16(int16(8000*math.Sin(2*math.Pi*hertz*float64(i)/phoneRate))))
 	}
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)

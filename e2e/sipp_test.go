@@ -70,11 +70,11 @@ func capture(keys string, pt byte) []byte {
 		rtp = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(rtp, ts), 0x5150)
 		rtp = append(rtp, payload...)
 		seq++
-		udp := binary.BigEndian.AppendUint16([]byte{0x17, 0x70, 0x17, 0x70}, uint16(8+len(rtp))) //nolint:gosec // short
+		udp := binary.BigEndian.AppendUint16([]byte{0x17, 0x70, 0x17, 0x70}, uint16(8+len(rtp)))
 		udp = append(append(udp, 0, 0), rtp...)
 		ip := append([]byte{0x45, 0, byte((20 + len(udp)) >> 8), byte(20 + len(udp)), 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1}, udp...)
 		frame := append(append(make([]byte, 12), 8, 0), ip...)
-		le(uint32(at/1000), uint32(at%1000*1000), uint32(len(frame)), uint32(len(frame))) //nolint:gosec // short
+		le(uint32(at/1000), uint32(at%1000*1000), uint32(len(frame)), uint32(len(frame)))
 		b.Write(frame)
 	}
 	quiet := func(ms int) {

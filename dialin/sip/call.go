@@ -48,8 +48,7 @@ type Call struct {
 	where     netip.AddrPort // of our sound, as the device is told
 	key       []byte         // of our half, where encrypted
 	session   *media.Session
-	re        *txn // the re-INVITE that waits for its ACK
-	refreshed time.Time
+	re        *txn   // the re-INVITE that waits for its ACK
 	said      []byte // our last SDP
 	answered  bool   // a 200 was sent
 	ended     bool

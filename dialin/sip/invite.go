@@ -23,16 +23,16 @@ func (s *Server) invited(r *request, peer *Peer) {
 		r.respond(r.answer(503, "Service Unavailable", "busy", nil, "Retry-After: 30"))
 		return
 	}
-	user, stale, proved := "", false, false
+	proved := false
 	if h := r.header("Authorization"); h != "" {
-		user, stale, proved = s.digest.check(h, string(r.Method), s.secret, now)
-		if !proved {
+		user, stale, ok := s.digest.check(h, string(r.Method), s.secret, now)
+		if proved = ok; !proved {
 			s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, stale))
 			return
 		}
 		peer = s.peerOf(user)
 	}
-	if peer != nil && peer.Secret != "" && !proved {
+	if !proved && (peer == nil && s.c.OnlyPeers || peer != nil && peer.Secret != "") {
 		s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, false))
 		return
 	}

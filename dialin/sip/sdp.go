@@ -122,7 +122,7 @@ func (o *offer) take(d *sdp.SessionDescription, m *sdp.MediaDescription, secrecy
 	if !ok {
 		return false
 	}
-	o.remote = netip.AddrPortFrom(addr, uint16(name.Port.Value)) //nolint:gosec // checked above
+	o.remote = netip.AddrPortFrom(addr, uint16(name.Port.Value))
 	o.format, o.encoding, o.crypto = f, encoding, c
 	// RFC 3264 §8.4: an address of zeros is the old way to hold.
 	o.hold, o.direction = hold(direction(d, m), addr)

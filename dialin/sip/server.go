@@ -204,7 +204,7 @@ func (s *Server) handle(r *request) {
 	}
 	peer := s.peerAt(r.peer)
 	switch {
-	case r.Method == sip.INVITE && (peer != nil || !s.c.OnlyPeers):
+	case r.Method == sip.INVITE && (peer != nil || !s.c.OnlyPeers || s.roams()):
 		s.invited(r, peer)
 	case peer == nil && !s.known.knows(r.peer.source, time.Now()):
 		s.silence(r) // T50
@@ -215,12 +215,17 @@ func (s *Server) handle(r *request) {
 	}
 }
 
+// roams reports whether a peer may call from anywhere, by its secret alone.
+func (s *Server) roams() bool {
+	return slices.ContainsFunc(s.c.Peers, func(p Peer) bool { return len(p.Addresses) == 0 })
+}
+
 const allow = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE"
 
 // silence is the answer to whoever searches; one line a minute tells of them.
 func (s *Server) silence(r *request) {
 	if s.told.allow(r.peer.source, time.Now()) {
-		s.log.Info("no answer", slog.String("source", r.peer.source), slog.String("method", method(r.Method)))
+		s.log.InfoContext(s.lifetime(), "no answer", slog.String("source", r.peer.source), slog.String("method", method(r.Method)))
 	}
 }
 

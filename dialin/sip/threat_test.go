@@ -354,6 +354,34 @@ func TestT55Digest(t *testing.T) {
 	}
 }
 
+// With only_peers strangers hear nothing, unless a room may call from anywhere:
+// then they are challenged.
+func TestOnlyPeers(t *testing.T) {
+	trunk := sip.Peer{Name: "operator", Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.51/32")}}
+	d := open(t, func(c *sip.Config) { c.OnlyPeers, c.Peers = true, []sip.Peer{trunk} })
+	p := dial(t, d, "udp")
+	p.say("INVITE", meetingURI, p.sdp())
+	if r := p.next(); r.start != "" {
+		t.Errorf("a stranger is answered %q", r.start)
+	}
+	q := dialFrom(t, d, "udp", "127.0.0.51")
+	q.call(meetingURI, q.sdp(), "P-Asserted-Identity: <sip:+33561000001@operator>")
+	if who := (<-d.calls).Caller(); who.Source != "peer:operator:+33561000001" || !strings.HasSuffix(who.Line.Claims, "+33561000001") {
+		t.Errorf("Caller = %+v, want the number that the trunk vouches for", who)
+	}
+	d = open(t, func(c *sip.Config) {
+		c.OnlyPeers, c.Peers = true, []sip.Peer{trunk, {Name: "salle1", User: "salle1", Secret: "a secret of a room"}}
+	})
+	p = dial(t, d, "udp")
+	p.say("INVITE", meetingURI, p.sdp())
+	r := p.final("INVITE")
+	if r.code != 401 {
+		t.Fatalf("a stranger is answered %q, want 401", r.start)
+	}
+	p.seq++
+	p.call(meetingURI, p.sdp(), digest(r.get("www-authenticate"), "salle1", "a secret of a room", "INVITE", meetingURI, "00000001"))
+}
+
 // Digits are never written down, however they come.
 func TestT57DigitsAreNotLogged(t *testing.T) {
 	d, calls := operator(t, nil)

@@ -51,7 +51,7 @@ func (r *request) respond(b []byte) {
 		if port < 1 || port > 65535 {
 			port = 5060
 		}
-		to = netip.AddrPortFrom(to.Addr(), uint16(port)) //nolint:gosec // checked above
+		to = netip.AddrPortFrom(to.Addr(), uint16(port))
 	}
 	_ = r.peer.send(b, to)
 }
@@ -73,7 +73,9 @@ func (s *Server) Listen(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("listening for calls: %w", err), s.shut())
 		}
-		s.udp = append(s.udp, c.(*net.UDPConn)) //nolint:forcetypeassert // "udp" is one
+		if u, ok := c.(*net.UDPConn); ok { // "udp" is one
+			s.udp = append(s.udp, u)
+		}
 	}
 	for i, a := range append(append([]string{}, s.c.TCP...), s.c.TLS...) {
 		l, err := lc.Listen(ctx, "tcp", a)
@@ -150,7 +152,7 @@ func (s *Server) datagrams(c *net.UDPConn) error {
 func (s *Server) receive(p *peer, b []byte) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.log.Error("message dropped", slog.String("panic", fmt.Sprintf("%T", v)))
+			s.log.ErrorContext(s.lifetime(), "message dropped", slog.String("panic", fmt.Sprintf("%T", v)))
 		}
 	}()
 	m, err := s.parser.ParseSIP(bytes.Clone(squeeze(b)))

@@ -1,0 +1,304 @@
+package dialin_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vestibule/conference"
+	"vestibule/dialin"
+	"vestibule/dialin/media"
+	"vestibule/lobby"
+	"vestibule/meeting"
+	"vestibule/store"
+)
+
+// leg is a call whose keys a test presses.
+type leg struct {
+	call, dialled string
+	keys          chan rune
+	gone          chan struct{}
+	once          sync.Once
+
+	mu      sync.Mutex
+	bridged media.Room
+}
+
+func ring(call, dialled string) *leg {
+	return &leg{call: call, dialled: dialled, keys: make(chan rune, 64), gone: make(chan struct{})}
+}
+
+func (l *leg) Answer(context.Context) (dialin.Sound, error) { return l, nil }
+func (l *leg) Dialled() string                              { return l.dialled }
+func (l *leg) Hangup(context.Context)                       { l.once.Do(func() { close(l.gone) }) }
+func (l *leg) Gone() <-chan struct{}                        { return l.gone }
+func (l *leg) Digits() <-chan rune                          { return l.keys }
+func (l *leg) Loop(media.Sound)                             {}
+func (l *leg) Stats() media.Stats                           { return media.Stats{Heard: time.Now()} }
+
+func (l *leg) Caller() lobby.Caller {
+	return lobby.Caller{Call: l.call, Source: "192.0.2.1", Line: meeting.Line{Kind: "SIP", Address: "192.0.2.1"}}
+}
+
+func (l *leg) Play(...media.Sound) <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+func (l *leg) Bridge(r media.Room) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bridged = r
+}
+
+func (l *leg) types(keys string) {
+	for _, k := range keys {
+		l.keys <- k
+	}
+}
+
+// seat is a place in a room that says what a test wants.
+type seat struct {
+	signals chan media.Signal
+	once    sync.Once
+	closed  chan struct{}
+	muted   chan bool
+}
+
+func (s *seat) Say([]int16)                  {}
+func (s *seat) Hear(b []int16)               { clear(b) }
+func (s *seat) Mute(on bool)                 { s.muted <- on }
+func (s *seat) Signals() <-chan media.Signal { return s.signals }
+func (s *seat) Close()                       { s.once.Do(func() { close(s.closed) }) }
+
+// hall is a conference server with seats, or none.
+type hall struct {
+	seats chan *seat
+	full  bool
+}
+
+func (h *hall) Join(_ context.Context, g conference.Grants) (media.Leg, error) {
+	if h.full || !g.Microphone || g.Host || g.Admission == "" || g.Room == "" {
+		return nil, errors.New("no seat")
+	}
+	s := &seat{signals: make(chan media.Signal, 4), closed: make(chan struct{}), muted: make(chan bool, 4)}
+	h.seats <- s
+	return s, nil
+}
+
+type quiet struct{}
+
+func (quiet) Open(context.Context, string) error           { return nil }
+func (quiet) Remove(context.Context, string, string) error { return nil }
+func (quiet) Close(context.Context, string) error          { return nil }
+
+// door is a phone door with everything behind it in memory.
+type door struct {
+	*dialin.Server
+
+	t      *testing.T
+	lobby  *lobby.Lobby
+	hall   *hall
+	host   meeting.Person
+	id     meeting.ID
+	number string
+	code   string
+	work   sync.WaitGroup
+}
+
+func open(t *testing.T) *door {
+	t.Helper()
+	kept := store.NewMemory()
+	l, err := lobby.New(lobby.Config{
+		Documents: kept, Shelf: kept, Backend: quiet{}, Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example", Dial: []string{"sip:door.example"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &door{t: t, lobby: l, hall: &hall{seats: make(chan *seat, 8)}, host: meeting.Person{
+		Issuer: "https://id.example", Subject: "doctor", Name: "Dr C", Evidence: meeting.Evidence{Method: meeting.OIDC, Member: true},
+	}}
+	if d.Server, err = dialin.New(dialin.Config{Lobby: l, Joiner: d.hall, Voice: dialin.Notes{}}); err != nil {
+		t.Fatal(err)
+	}
+	l.AddCutter(lobby.Channel{Name: "phone", Cutter: d.Server})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	t.Cleanup(func() {
+		d.work.Wait()
+		cancel()
+		<-ended
+		if n := d.Calls(); n != 0 {
+			t.Errorf("%d calls are left", n)
+		}
+	})
+	d.id, err = l.Create(t.Context(), d.host, lobby.Draft{
+		Title: "x", Starts: time.Now(), Ends: time.Now().Add(time.Hour), Zone: "UTC", Lang: "en", Invitees: []lobby.Invitee{{Name: "M. L."}},
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := d.look()
+	for _, v := range s.Invitations {
+		dial := l.Dial(&s.Meeting, &v)
+		d.number, d.code = dial.Number, dial.Code
+	}
+	return d
+}
+
+func (d *door) look() *lobby.Snapshot {
+	d.t.Helper()
+	s, err := d.lobby.Snapshot(d.t.Context(), d.id)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return s
+}
+
+func (d *door) serve(l *leg) *leg {
+	ctx := context.WithoutCancel(d.t.Context())
+	d.work.Go(func() { d.Serve(ctx, l) })
+	d.t.Cleanup(func() { l.Hangup(ctx) })
+	return l
+}
+
+// waits answers the one admission once it has the state.
+func (d *door) waits(state meeting.State) string {
+	d.t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for _, a := range d.look().Admissions {
+			if a.State == state && a.Role == meeting.Guest {
+				return a.ID
+			}
+		}
+	}
+	d.t.Fatalf("nobody is in state %d", state)
+	return ""
+}
+
+func (d *door) opens() {
+	d.t.Helper()
+	a, err := d.lobby.HostKnock(d.t.Context(), d.id, lobby.Arrival{Person: d.host, Device: "desk"}, "")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	ticket, err := d.lobby.Enter(d.t.Context(), d.id, a, "desk")
+	if err == nil {
+		_, err = d.lobby.Redeem(d.t.Context(), ticket)
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *door) admits(id string) *seat {
+	d.t.Helper()
+	if err := d.lobby.Answer(d.t.Context(), d.id, d.host.Key(), id, true, ""); err != nil {
+		d.t.Fatal(err)
+	}
+	select {
+	case s := <-d.hall.seats:
+		return s
+	case <-time.After(5 * time.Second):
+		d.t.Fatal("the caller is not taken into the room")
+		return nil
+	}
+}
+
+func ends(t *testing.T, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(5 * time.Second):
+		t.Fatalf("%s does not end", what)
+	}
+}
+
+func TestCallerGoesTheWholeWay(t *testing.T) {
+	d := open(t)
+	l := d.serve(ring("c1", "door"))
+	l.types(d.number + "#" + d.code + "#")
+	id := d.waits(meeting.Waiting)
+	d.opens()
+	s := d.admits(id)
+	l.types("*6")
+	if !<-s.muted {
+		t.Error("*6 does not mute")
+	}
+	start := time.Now()
+	cuts, err := d.lobby.Expel(t.Context(), d.id, d.host.Key(), id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends(t, "the line", l.gone)
+	if took := time.Since(start); took > 250*time.Millisecond {
+		t.Errorf("the line was off after %v, want 250ms", took)
+	}
+	ends(t, "the seat", s.closed)
+	said := false
+	for _, c := range cuts {
+		said = said || c.What == "phone" && c.Err == nil
+	}
+	if !said {
+		t.Errorf("cuts = %v, want the phone among them", cuts)
+	}
+}
+
+func TestWhoHangsUpDoesNotWait(t *testing.T) {
+	d := open(t)
+	l := d.serve(ring("c1", d.number+"."+d.code))
+	d.waits(meeting.Waiting)
+	l.Hangup(t.Context())
+	d.waits(meeting.Left)
+	// The code is free again at once.
+	d.serve(ring("c2", d.number+"."+d.code))
+	d.waits(meeting.Waiting)
+}
+
+func TestTheHostRefuses(t *testing.T) {
+	d := open(t)
+	l := d.serve(ring("c1", d.number+"."+d.code))
+	if err := d.lobby.Answer(t.Context(), d.id, d.host.Key(), d.waits(meeting.Waiting), false, ""); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, "the line of who is refused", l.gone)
+}
+
+func TestRoomEndsTheCall(t *testing.T) {
+	for name, signal := range map[string]media.Signal{"removed": media.Removed, "over": media.Over, "lost": media.Lost} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t)
+			d.opens()
+			l := d.serve(ring("c1", d.number+"."+d.code))
+			s := d.admits(d.waits(meeting.Waiting))
+			s.signals <- signal
+			ends(t, "the line", l.gone)
+			ends(t, "the seat", s.closed)
+		})
+	}
+}
+
+func TestNoSeatIsOurFault(t *testing.T) {
+	d := open(t)
+	d.hall.full = true
+	d.opens()
+	l := d.serve(ring("c1", d.number+"."+d.code))
+	if err := d.lobby.Answer(t.Context(), d.id, d.host.Key(), d.waits(meeting.Waiting), true, ""); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, "the line", l.gone)
+}
+
+func TestNewTellsEveryFault(t *testing.T) {
+	_, err := dialin.New(dialin.Config{})
+	for _, w := range []string{"Lobby", "Joiner", "Voice"} {
+		if err == nil || !strings.Contains(err.Error(), w) {
+			t.Errorf("New = %v, want a word of %s", err, w)
+		}
+	}
+}
