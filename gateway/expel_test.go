@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"vestibule/meeting"
 )
@@ -65,6 +68,9 @@ func TestT37ExpelledIsOutEverywhere(t *testing.T) {
 		if said := room.until(t, `"state":"expelled"`); strings.Contains(said, "Stays") {
 			t.Error("the last words name others")
 		}
+		if t.Failed() {
+			return
+		}
 		if i%10 == 0 {
 			s.replays(t, g, m, names[2+i], a, pass, ticket)
 		}
@@ -90,6 +96,51 @@ func TestT37ExpelledIsOutEverywhere(t *testing.T) {
 			t.Errorf("the stream of another (%d) was lost", i)
 		default:
 		}
+	}
+}
+
+// TestT37DoorAloneCuts puts somebody out of a conference server that does
+// nothing about it.
+func TestT37DoorAloneCuts(t *testing.T) {
+	t.Parallel()
+	_, s, h, _ := echoing(t, func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		_, _, _ = c.Read(r.Context())
+	})
+	m := h.meet(nil, "Jane Doe", "John Roe")
+	h.want(h.post(m.path("/enter"), nil), http.StatusOK, "the way in")
+	h.redeems()
+	gone := func(name string) (string, chan struct{}) {
+		g, a := h.inside(m, name)
+		c, _, err := websocket.Dial(t.Context(), roomOrigin+"/app/ws", &websocket.DialOptions{HTTPClient: g.plain, HTTPHeader: http.Header{"Origin": {roomOrigin}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _, _ = c.Read(context.WithoutCancel(t.Context()))
+		}()
+		t.Cleanup(func() { _ = c.CloseNow(); <-ended })
+		return a, ended
+	}
+	_, stays := gone("John Roe")
+	a, goes := gone("Jane Doe")
+	eventually(t, "both are inside", func() bool { return s.Gateway.Connections() == 2 })
+	h.expels(m, a)
+	select {
+	case <-goes:
+	case <-time.After(5 * time.Second):
+		t.Error("the door left the socket of somebody who was put out open")
+	}
+	select {
+	case <-stays:
+		t.Error("another's socket was lost")
+	default:
 	}
 }
 
