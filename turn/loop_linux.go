@@ -24,33 +24,13 @@ const (
 	yieldTime = 2 * time.Millisecond
 )
 
-// maxWant is how many datagrams are taken from one socket at a time.
-const maxWant = 32
-
-// hurry guesses how many datagrams wait in a socket: asking for one more
-// than there are costs a search in the kernel, asking for one at a time the
-// rest of a call for each.
-type hurry struct {
-	round uint64 // in which it was last asked
-	want  int
-	full  bool // it had all that was wanted
-}
-
-// guess is how many to ask for in round.
-func (h *hurry) guess(round uint64) int {
-	if h.full && h.round+1 == round {
-		h.want *= 2
-	}
-	h.round = round
-	h.want = max(1, min(h.want, maxWant))
-	return h.want
-}
-
-func (h *hurry) learn(asked, got int) {
-	if h.full = got == asked; !h.full && asked == h.want {
-		h.want = max(got, h.want/2)
-	}
-}
+// maxWant and minWant are how many datagrams are asked for at a time. Asking
+// for more than there are costs less than another call, and keeps runs
+// together.
+const (
+	maxWant = 32
+	minWant = 8
+)
 
 // read moves data until a request comes, which it returns.
 func (sh *shard) read(b []byte) (int, netip.AddrPort, error) {
@@ -115,10 +95,6 @@ func (sh *shard) look(wait int) bool {
 	}
 	sh.got = max(n, 0)
 	sh.clock = time.Now().UnixNano()
-	sh.round++
-	if n == 0 {
-		sh.round++ // what comes now has not been waiting
-	}
 	return n != 0
 }
 
@@ -129,7 +105,7 @@ func (sh *shard) serve(mark int) {
 		sh.flush()
 		sh.reap()
 	case onWire:
-		got := sh.receive(sh.fd, &sh.hurry)
+		got := sh.receive(sh.fd)
 		sh.at, sh.end = sh.used-got, sh.used
 	default:
 		if p := sh.ports[mark]; p != nil {
@@ -140,13 +116,11 @@ func (sh *shard) serve(mark int) {
 
 // receive takes datagrams from fd into the first unused slots and returns
 // how many. An error is that of one packet, or there is none.
-func (sh *shard) receive(fd int, h *hurry) int {
-	want := h.guess(sh.round)
-	if inboxSlots-sh.used < want {
+func (sh *shard) receive(fd int) int {
+	if inboxSlots-sh.used < minWant {
 		sh.flush()
 	}
-	got, _ := sh.in.receive(fd, sh.used, want)
-	h.learn(want, got)
+	got, _ := sh.in.receive(fd, sh.used, min(maxWant, inboxSlots-sh.used))
 	sh.used += got
 	return got
 }
@@ -156,7 +130,7 @@ func (sh *shard) hear(p *port) {
 	if p.gone.Load() {
 		return
 	}
-	got := sh.receive(p.fd, &p.hurry)
+	got := sh.receive(p.fd)
 	for i := sh.used - got; i < sh.used; i++ {
 		b, segment := sh.in.datagram(i)
 		peer := sh.in.names[i].addrPort()
@@ -171,6 +145,9 @@ func (sh *shard) hear(p *port) {
 // unpack goes on with the wire's batch: it moves data, and copies to b the
 // next packet that is something else.
 func (sh *shard) unpack(b []byte) int {
+	if len(sh.rest) > 0 { // pion has handled what came before
+		sh.tuple = sh.guard.tuples.find(sh.from)
+	}
 	for {
 		if len(sh.rest) == 0 {
 			if sh.at == sh.end {
@@ -178,6 +155,7 @@ func (sh *shard) unpack(b []byte) int {
 			}
 			sh.rest, sh.segment = sh.in.datagram(sh.at)
 			sh.from = sh.in.names[sh.at].addrPort()
+			sh.tuple = sh.guard.tuples.find(sh.from)
 			sh.at++
 			continue
 		}
@@ -201,7 +179,7 @@ func isSend(b []byte) bool { return len(b) > 2 && binary.BigEndian.Uint16(b) == 
 
 // moveChannelData queues b for the peer its channel is bound to.
 func (sh *shard) moveChannelData(b []byte) {
-	t := sh.guard.tuples.find(sh.from)
+	t := sh.tuple
 	if t == nil || !channelData(b) {
 		return
 	}
@@ -220,7 +198,7 @@ func (sh *shard) moveChannelData(b []byte) {
 // moveIndication queues the data of a Send indication for a permitted peer.
 func (sh *shard) moveIndication(b []byte) {
 	g := sh.guard
-	t := g.tuples.find(sh.from)
+	t := sh.tuple
 	if t == nil || !g.frame.parse(b) || !g.sends(t) {
 		return
 	}

@@ -32,8 +32,6 @@ type port struct {
 	channels []*channel
 	permits  []permit
 
-	hurry hurry
-
 	// first and last are the parcels that wait for this port, from 1; 0 is
 	// none.
 	first, last int

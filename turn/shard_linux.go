@@ -49,8 +49,6 @@ type shard struct {
 	events [maxEvents]unix.EpollEvent
 	got    int // events
 	next   int // event to look at
-	round  uint64
-	hurry  hurry
 
 	// clock is the time of the round, in nanoseconds, and yielded when other
 	// goroutines were let run. spareProcs is how many shards may wait in
@@ -68,6 +66,7 @@ type shard struct {
 	rest     []byte
 	segment  int
 	from     netip.AddrPort
+	tuple    *tuple // of from, nil when it has no relay
 	parcels  [maxParcels]parcel
 	parceled int
 	touched  []*port
