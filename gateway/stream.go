@@ -252,6 +252,9 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request, id meeting.ID, t tel
 				return nil
 			}
 			b, last := t.say(snap)
+			if b == nil && !last {
+				continue // nothing to say of this state
+			}
 			if !bytes.Equal(b, before) && !write(b) || last {
 				return nil
 			}

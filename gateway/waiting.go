@@ -144,8 +144,11 @@ func (s *Server) waitingEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	return s.hub.serve(w, r, id, telling{who: "guest:" + admission, say: func(snap *lobby.Snapshot) ([]byte, bool) {
 		a, ok := snap.Admission(admission)
-		if !ok {
-			return standing{State: "gone"}.event(), true
+		switch {
+		case snap.Meeting.ID == "":
+			return standing{State: "gone"}.event(), true // forgotten
+		case !ok:
+			return nil, false // knocked a moment ago: this state is older
 		}
 		st := s.standing(snap, &a, time.Now())
 		// Who may neither wait nor go in is told so, and nothing after it.
