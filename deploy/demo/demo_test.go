@@ -119,7 +119,7 @@ func TestRun(t *testing.T) {
 		"invitations": []any{map[string]any{
 			"for": "A. B.", "by": "mail", "email": "a@example.org", "link": "https://door.localhost:" + port + "/i/x",
 		}},
-		"dialin":  map[string]any{"meeting": "", "code": ""},
+		"dialin":  map[string]any{"meeting": "", "code": "", "for": "", "sip": ""},
 		"turn":    "127.0.0.1:1",
 		"metrics": "http://127.0.0.1:2/metrics",
 	}
