@@ -174,7 +174,7 @@ func dialFrom(t testing.TB, d *door, network, from string) *phone {
 		t: t, d: d, sig: c, in: make(chan reply, 64), rtp: rtp, callID: fmt.Sprintf("call%d@phone", n), tag: fmt.Sprintf("t%d", n), seq: 1, event: 101,
 	}
 	t.Cleanup(func() { _, _ = c.Close(), rtp.Close() })
-	go p.listen(network)
+	go listen(t, network, c, p.in)
 	go func() {
 		b := make([]byte, 2000)
 		for {
@@ -187,20 +187,20 @@ func dialFrom(t testing.TB, d *door, network, from string) *phone {
 	return p
 }
 
-func (p *phone) listen(network string) {
+func listen(t testing.TB, network string, c net.Conn, in chan<- reply) {
 	if network == "udp" {
 		b := make([]byte, 65536)
 		for {
-			n, err := p.sig.Read(b)
+			n, err := c.Read(b)
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
 			if n > 0 {
-				p.in <- parse(p.t, b[:n])
+				in <- parse(t, b[:n])
 			}
 		}
 	}
-	r := bufio.NewReader(p.sig)
+	r := bufio.NewReader(c)
 	for {
 		var head strings.Builder
 		n := 0
@@ -221,7 +221,7 @@ func (p *phone) listen(network string) {
 		if _, err := io.ReadFull(r, body); err != nil {
 			return
 		}
-		p.in <- parse(p.t, append([]byte(head.String()), body...))
+		in <- parse(t, append([]byte(head.String()), body...))
 	}
 }
 

@@ -36,13 +36,13 @@ func secured(t *testing.T, change func(*sip.Config)) (*phone, chan answered) {
 	_, _, at := d.Addrs()
 	p := dial(t, d, "udp")
 	_ = p.sig.Close()
-	c, err := tls.Dial("tcp", at[0].String(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own door
+	c, err := tls.Dial("tcp", at[0].String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	p.sig, p.in = c, make(chan reply, 64)
-	go p.listen("tcp")
+	go listen(t, "tcp", c, p.in)
 	return p, calls
 }
 
@@ -106,9 +106,12 @@ func TestSecrecy(t *testing.T) {
 		offer   []string
 		want    int
 	}{
-		{sip.Prefer, plain, 200}, {sip.Prefer, keyed, 200},
-		{sip.Require, plain, 488}, {sip.Require, keyed, 200},
-		{sip.Never, plain, 200}, {sip.Never, keyed, 488},
+		{sip.Prefer, plain, 200},
+		{sip.Prefer, keyed, 200},
+		{sip.Require, plain, 488},
+		{sip.Require, keyed, 200},
+		{sip.Never, plain, 200},
+		{sip.Never, keyed, 488},
 		{sip.Prefer, savp("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + key80 + " UNENCRYPTED_SRTP"), 488},
 		{sip.Prefer, savp("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2hvcnQ="), 488},
 		{sip.Prefer, savp("a=crypto:1 F8_128_HMAC_SHA1_80 inline:" + key80), 488},
