@@ -90,7 +90,7 @@ func (sh *shard) wait() error {
 // look asks for events for up to wait milliseconds.
 func (sh *shard) look(wait int) bool {
 	n, err := unix.EpollWait(sh.epoll, sh.events[:], wait)
-	for err == unix.EINTR { //nolint:errorlint // an Errno is never wrapped
+	for err == unix.EINTR {
 		n, err = unix.EpollWait(sh.epoll, sh.events[:], wait)
 	}
 	sh.got = max(n, 0)

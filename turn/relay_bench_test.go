@@ -101,14 +101,10 @@ func compared(used [][]float64, rivals []rival, unit string) metrics {
 	return m
 }
 
-func median(v []float64) float64 { return quantile(v, 2) }
-
 // calm is the lower quartile: what the rest of the machine does only adds.
-func calm(v []float64) float64 { return quantile(v, 4) }
-
-func quantile(v []float64, part int) float64 {
+func calm(v []float64) float64 {
 	v = slices.Sorted(slices.Values(v))
-	return v[len(v)/part]
+	return v[len(v)/4]
 }
 
 // stage is a load made ready on one server.
