@@ -23,12 +23,11 @@ type leg struct {
 	gone          chan struct{}
 	once          sync.Once
 
-	mu      sync.Mutex
-	bridged media.Room
+	bridged chan struct{}
 }
 
 func ring(call, dialled string) *leg {
-	return &leg{call: call, dialled: dialled, keys: make(chan rune, 64), gone: make(chan struct{})}
+	return &leg{call: call, dialled: dialled, keys: make(chan rune, 64), gone: make(chan struct{}), bridged: make(chan struct{})}
 }
 
 func (l *leg) Answer(context.Context) (dialin.Sound, error) { return l, nil }
@@ -49,11 +48,7 @@ func (l *leg) Play(...media.Sound) <-chan struct{} {
 	return done
 }
 
-func (l *leg) Bridge(r media.Room) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.bridged = r
-}
+func (l *leg) Bridge(media.Room) { close(l.bridged) }
 
 func (l *leg) types(keys string) {
 	for _, k := range keys {
@@ -226,8 +221,14 @@ func TestCallerGoesTheWholeWay(t *testing.T) {
 	id := d.waits(meeting.Waiting)
 	d.opens()
 	s := d.admits(id)
+	ends(t, "the way into the room", l.bridged)
 	l.types("*6")
-	if !<-s.muted {
+	select {
+	case on := <-s.muted:
+		if !on {
+			t.Error("*6 unmutes")
+		}
+	case <-time.After(5 * time.Second):
 		t.Error("*6 does not mute")
 	}
 	start := time.Now()
