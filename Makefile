@@ -114,6 +114,7 @@ test:
 
 .PHONY: bench
 bench: room
+	@$(MAKE) --no-print-directory deps PROGRAMS='redis-server:redis-server turnserver:coturn'
 	$(call say,benchmarks)
 	@mkdir -p bin
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -p 1 -timeout 20m ./... | tee bin/bench.txt
