@@ -218,7 +218,7 @@ const (
 func Serve(ctx context.Context, ln net.Listener, handler http.Handler, secure *tls.Config, farewell time.Duration, log *slog.Logger) error {
 	srv := &http.Server{
 		DisableGeneralOptionsHandler: true, // it would answer without our headers
-		Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
+		Handler:                      handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: atOnce, SendPingTimeout: deadAfter, WriteByteTimeout: deadAfter},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context {
