@@ -204,12 +204,23 @@ func (c *caller) receive(wait time.Duration) ([]byte, error) {
 	return b[:size], err
 }
 
-// exchange sends m and waits for its answer; nil when there is none.
+// exchange sends m and waits for its answer; nil when there is none. Over UDP
+// it is sent again every 500 ms, as clients do (RFC 8489 §6.2.1): a socket that
+// strangers flood loses datagrams.
 func (c *caller) exchange(m *stun.Message, wait time.Duration) *stun.Message {
 	c.tb.Helper()
 	c.send(m.Raw)
-	for end := time.Now().Add(wait); ; {
-		b, err := c.receive(time.Until(end))
+	end := time.Now().Add(wait)
+	for {
+		now := time.Until(end)
+		if c.r == nil {
+			now = min(now, 500*time.Millisecond)
+		}
+		b, err := c.receive(now)
+		if err != nil && c.r == nil && errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(end) {
+			c.send(m.Raw)
+			continue
+		}
 		if err != nil {
 			var timeout net.Error
 			if c.r == nil && !(errors.As(err, &timeout) && timeout.Timeout()) {
@@ -349,6 +360,19 @@ func (c *caller) echoes(channel uint16, data string, wait time.Duration) bool {
 			return true
 		}
 	}
+}
+
+// echoesSoon is echoes for a link that has just been flooded: a datagram that
+// finds the socket's buffer full is lost, as on any full link, so it is sent
+// again.
+func (c *caller) echoesSoon(channel uint16, data string) bool {
+	c.tb.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if c.echoes(channel, data, 200*time.Millisecond) {
+			return true
+		}
+	}
+	return false
 }
 
 var udpTransport = stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}}
