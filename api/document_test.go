@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 
 	"vestibule/api"
-	"vestibule/meeting"
+	"vestibule/auth"
 )
 
 // document is the OpenAPI document, as any program would read it.
@@ -342,7 +342,7 @@ func (d *document) fitsText(s map[string]any, x, at string) (faults []string) {
 			bad("%q is no address", x)
 		}
 	case "email":
-		if !meeting.Address(x) {
+		if !auth.Address(x) {
 			bad("%q is no mailbox", x)
 		}
 	}

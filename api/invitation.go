@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"vestibule/auth"
 	"vestibule/lobby"
 	"vestibule/meeting"
 )
@@ -74,7 +75,7 @@ func invitees(o *object) []lobby.Invitee {
 	seen := map[string]bool{}
 	o.each("invitations", lobby.MaxInvitees, func(in *object) {
 		v := lobby.Invitee{Email: strings.TrimSpace(field(in, "email", ""))}
-		if v.Email != "" && !meeting.Address(v.Email) {
+		if v.Email != "" && !auth.Address(v.Email) {
 			in.bad("email", "address")
 		}
 		name, _, _ := strings.Cut(v.Email, "@")

@@ -3,7 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
 
 	"vestibule/cert"
 	"vestibule/dialin/media"
@@ -31,7 +35,24 @@ type Dialin struct {
 	PerMinute int      `yaml:"per_minute"`
 	Peers     []Peer   `yaml:"peers"`
 	OnlyPeers bool     `yaml:"only_peers"`
+	Leg       Leg      `yaml:"leg"`
 }
+
+// Leg is how callers are put through to a conference server that takes calls.
+// Without target and registered they join LiveKit itself.
+type Leg struct {
+	Target     string            `yaml:"target"`
+	Registered string            `yaml:"registered"`
+	Headers    map[string]string `yaml:"headers"`
+	User       string            `yaml:"user"`
+	Secret     Secret            `yaml:"secret"`
+	MD5        bool              `yaml:"dangerously_answer_md5"`
+	SRTP       bool              `yaml:"srtp"`
+	Media      []string          `yaml:"media"`
+	CAFile     string            `yaml:"ca_file"`
+}
+
+func (l *Leg) on() bool { return l.Target != "" || l.Registered != "" }
 
 // Peer is a trunk or a room device that is known.
 type Peer struct {
@@ -39,6 +60,8 @@ type Peer struct {
 	Addresses []string `yaml:"addresses"`
 	User      string   `yaml:"user"`
 	Secret    Secret   `yaml:"secret"`
+	Registers bool     `yaml:"registers"`
+	MD5       bool     `yaml:"dangerously_allow_md5"`
 }
 
 func (d *Dialin) on() bool { return len(d.UDP)+len(d.TCP)+len(d.TLS) > 0 }
@@ -78,8 +101,46 @@ func (c *checker) dialin() {
 		c.bad(len(p.Addresses) == 0 && p.User == "", key, "has neither addresses nor user", "addresses: [192.0.2.5/32]")
 		c.prefixes(p.Addresses, key+".addresses")
 		c.bad((p.User == "") != (p.Secret == ""), key, "needs both user and secret, or neither", "")
+		c.bad(p.Registers && (len(p.Addresses) == 0 || p.Secret == ""), key+".registers", "needs addresses, user and secret", "who may register is named by both")
 	}
+	c.leg()
 	c.bad(d.OnlyPeers && len(d.Peers) == 0, "dialin.only_peers", "lets nobody call without peers", "")
+}
+
+// leg checks where callers are put through to.
+func (c *checker) leg() {
+	l := &c.f.Dialin.Leg
+	const key = "dialin.leg"
+	c.bad(l.Target != "" && l.Registered != "", key, "has both target and registered", "the one conference server is named once")
+	c.bad(!l.on() && (len(l.Headers) > 0 || l.User != ""), key, "leads nowhere", "target: sip:{bridge}@192.0.2.8")
+	c.bad((l.User == "") != (l.Secret == ""), key, "needs both user and secret, or neither", "")
+	known := slices.ContainsFunc(c.f.Dialin.Peers, func(p Peer) bool { return p.Name == l.Registered && p.Registers })
+	c.bad(l.Registered != "" && !known, key+".registered", quoted(l.Registered)+" is no peer that registers", "name it under peers, with registers: true")
+	_, host, _ := strings.Cut(l.Target, "@")
+	c.bad(l.Target != "" && (host == "" || strings.ContainsAny(host, "{}") || !strings.HasPrefix(l.Target, "sip")), key+".target",
+		quoted(l.Target)+" is no sip:USER@HOST", "words such as {room} stand before the @ only")
+	c.prefixes(l.Media, key+".media")
+	for name, v := range l.Headers {
+		for _, w := range regexp.MustCompile(`\{[^}]*\}`).FindAllString(v, -1) {
+			c.bad(!slices.Contains([]string{"{room}", "{bridge}", "{name}", "{admission}", "{token}"}, w), key+".headers", quoted(name)+" has the unknown word "+quoted(w), "{room}, {bridge}, {name}, {admission} or {token}")
+		}
+	}
+}
+
+// leg builds the conference server that callers are put through to; nil: none.
+func (b *builder) leg(passes sip.Passes) *sip.Target {
+	l := &b.f.Dialin.Leg
+	if !l.on() {
+		return nil
+	}
+	t := &sip.Target{
+		URI: l.Target, Registered: l.Registered, User: l.User, Secret: b.secret(l.Secret, "dialin.leg.secret"), DangerouslyAnswerMD5: l.MD5,
+		Encrypt: l.SRTP, Media: b.prefixes(l.Media, "dialin.leg.media"), RootCAs: b.pool(l.CAFile, "dialin.leg.ca_file"), Passes: passes,
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.Headers)) {
+		t.Headers = append(t.Headers, sip.Header{Name: name, Value: l.Headers[name]})
+	}
+	return t
 }
 
 // dialin builds the phone door, where the file has one.
@@ -96,7 +157,7 @@ func (b *builder) dialin(h *house.Config, certs *cert.Certs, passes room.Passes)
 	p := &house.Phone{
 		SIP: sip.Config{
 			UDP: d.UDP, TCP: d.TCP, TLS: d.TLS, Secrecy: secrecy(d.SRTP), OnlyPeers: d.OnlyPeers,
-			Total: d.Calls, PerSource: d.PerSource, PerMinute: d.PerMinute, Burst: d.PerSource,
+			Target: b.leg(passes), Total: d.Calls, PerSource: d.PerSource, PerMinute: d.PerMinute, Burst: d.PerSource,
 		},
 		Media:  media.Config{Addr: at, Low: uint16(d.MinPort), High: uint16(d.MaxPort)},
 		Joiner: rooms, Voice: voice, Lang: d.Lang, Chime: d.Chime, Dial: d.Dial,
@@ -117,6 +178,7 @@ func (b *builder) dialin(h *house.Config, certs *cert.Certs, passes room.Passes)
 		x, key := &d.Peers[i], fmt.Sprintf("dialin.peers[%d]", i)
 		p.SIP.Peers = append(p.SIP.Peers, sip.Peer{
 			Name: x.Name, Addresses: b.prefixes(x.Addresses, key+".addresses"), User: x.User, Secret: b.secret(x.Secret, key+".secret"),
+			Registers: x.Registers, DangerouslyAllowMD5: x.MD5,
 		})
 	}
 	h.Phone = p

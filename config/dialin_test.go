@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +61,49 @@ func TestPhoneDoorFaults(t *testing.T) {
 	}
 	for _, k := range want {
 		if !strings.Contains(strings.Join(keys, " "), k) {
+			t.Errorf("no fault at %s; faults at %v", k, keys)
+		}
+	}
+}
+
+func TestLegToTheConferenceServer(t *testing.T) {
+	t.Setenv("JIGASI_SECRET", "a secret of the conference server")
+	for _, leg := range []string{
+		`{target: "sip:{bridge}@192.0.2.8:5060;transport=tcp", headers: {X-Name: "{name}"}, user: door, secret: "env:JIGASI_SECRET", media: [192.0.2.10/32]}`,
+		`{registered: jigasi, headers: {Jitsi-Conference-Room: "{room}", Jitsi-Auth-Token: "{token}"}}`,
+	} {
+		f, faults := config.Parse("f", phones(`dialin:
+  udp: [":5060"]
+  dial: [sip:visio.example.org]
+  peers:
+    - {name: jigasi, addresses: [192.0.2.9/32], user: jigasi, secret: "env:JIGASI_SECRET", registers: true, dangerously_allow_md5: true}
+  leg: `+leg+"\n"))
+		if len(faults) > 0 {
+			t.Fatal(faults)
+		}
+		if _, err := f.Build(slog.New(slog.DiscardHandler)); err != nil && strings.Contains(err.Error(), "dialin") {
+			t.Error(err)
+		}
+	}
+	_, faults := config.Parse("f", phones(`dialin:
+  udp: [":5060"]
+  dial: [sip:visio.example.org]
+  peers:
+    - {name: jigasi, user: jigasi, secret: "env:JIGASI_SECRET", registers: true}
+    - {name: operator, addresses: [192.0.2.5/32]}
+  leg:
+    target: "sip:x@{room}.example.org"
+    registered: operator
+    headers: {X-Room: "{rom}"}
+    user: door
+    media: [192.0.2.10]
+`))
+	var keys []string
+	for _, f := range faults {
+		keys = append(keys, f.Key)
+	}
+	for _, k := range []string{"dialin.peers[0].registers", "dialin.leg", "dialin.leg.target", "dialin.leg.registered", "dialin.leg.headers", "dialin.leg.media[0]"} {
+		if !slices.Contains(keys, k) {
 			t.Errorf("no fault at %s; faults at %v", k, keys)
 		}
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/mail"
 	"net/url"
 	"strconv"
 	"strings"
@@ -103,7 +104,7 @@ func readInvitee(line string) (lobby.Invitee, bool) {
 		if name == "" {
 			name = localPart(address)
 		}
-		return lobby.Invitee{Name: name, Email: address}, closed && strings.TrimSpace(after) == "" && meeting.Address(address)
+		return lobby.Invitee{Name: name, Email: address}, closed && strings.TrimSpace(after) == "" && bare(address)
 	}
 	if strings.Contains(line, "@") {
 		// "J. D. jeanne@exemple.fr": the last word is the address.
@@ -113,7 +114,7 @@ func readInvitee(line string) (lobby.Invitee, bool) {
 		if name == "" {
 			name = localPart(address)
 		}
-		return lobby.Invitee{Name: name, Email: address}, meeting.Address(address)
+		return lobby.Invitee{Name: name, Email: address}, bare(address)
 	}
 	return lobby.Invitee{Name: lobby.CleanText(line, lobby.MaxName+1)}, true
 }
@@ -121,4 +122,10 @@ func readInvitee(line string) (lobby.Invitee, bool) {
 func localPart(address string) string {
 	l, _, _ := strings.Cut(address, "@")
 	return lobby.CleanText(l, lobby.MaxName)
+}
+
+// bare reports whether s is one plain mailbox.
+func bare(s string) bool {
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Name == "" && a.Address == s && strings.Count(s, "@") == 1 && len(s) <= 254
 }

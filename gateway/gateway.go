@@ -166,19 +166,11 @@ func (s *Server) Drain() {
 	s.registry.close()
 }
 
-// Run keeps what the door recalls true until ctx ends, then drains it.
+// Run renews what live connections need until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
-	tick := time.NewTicker(recheck)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			s.Drain()
-			return nil
-		case <-tick.C:
-			s.recheckAll(ctx)
-		}
-	}
+	<-ctx.Done()
+	s.Drain()
+	return nil
 }
 
 // handler is a page: it answers, or returns a refusal or a fault.

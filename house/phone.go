@@ -16,7 +16,9 @@ type Phone struct {
 	// SIP is where calls arrive, without its Media, Answer and Logger.
 	SIP sip.Config
 	// Media is where they are heard.
-	Media  media.Config
+	Media media.Config
+	// Joiner takes callers into their room; nil where SIP has a Target, which
+	// then does.
 	Joiner dialin.Joiner
 	Voice  *prompts.Voice
 	// Lang greets callers; Chime tells them of who comes and goes.
@@ -39,26 +41,41 @@ func (h *House) phone() error {
 	if p == nil {
 		return nil
 	}
-	var err, bad error
+	var err error
 	var v dialin.Voice
 	if p.Voice != nil {
 		v = voice{p.Voice}
 	}
-	h.Calls, err = dialin.New(dialin.Config{
-		Lobby: h.Lobby, Joiner: p.Joiner, Voice: v, Lang: p.Lang, Chime: p.Chime, Logger: h.log,
-	})
 	c := p.SIP
-	c.Media, bad = media.New(p.Media)
-	if err := errors.Join(err, bad); err != nil {
-		return err
-	}
 	c.Answer = func(ctx context.Context, call *sip.Call) { h.Calls.Serve(ctx, line{call}) }
 	c.Logger = h.log
+	if c.Media, err = media.New(p.Media); err != nil {
+		return err
+	}
 	if h.SIP, err = sip.New(c); err != nil {
 		return err
 	}
-	h.Lobby.AddCutter(lobby.Channel{Name: "phone", Cutter: h.Calls})
+	join := p.Joiner
+	if c.Target != nil {
+		join = h.SIP
+	}
+	h.Calls, err = dialin.New(dialin.Config{
+		Lobby: h.Lobby, Joiner: join, Voice: v, Lang: p.Lang, Chime: p.Chime, Logger: h.log,
+	})
+	if err != nil {
+		return err
+	}
+	h.Lobby.AddCutter(lobby.Channel{Name: "phone", Cutter: ends{h.Calls, h.SIP}})
 	return nil
+}
+
+// ends are both ends of a telephone's way: the caller's line and, where there
+// is one, the leg to the conference server.
+type ends [2]lobby.Cutter
+
+// Cut implements lobby.Cutter.
+func (e ends) Cut(ctx context.Context, admission string) error {
+	return errors.Join(e[0].Cut(ctx, admission), e[1].Cut(ctx, admission))
 }
 
 // line is a SIP call as the phone door takes it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,8 +17,16 @@ type Cut struct {
 	Err  error // not confirmed; the host is shown so
 }
 
+// unconfirmed is an expulsion applied here that the store has not confirmed.
+type unconfirmed struct {
+	meeting   meeting.ID
+	admission string
+	by        meeting.Key
+	outlaws   []outlaw
+}
+
 // outlaw is somebody who was put out here, by admission or, with the meeting,
-// by their mark. It stands until the store has confirmed and been read again.
+// by person. It stands until the store has confirmed and been read again.
 type outlaw struct {
 	meeting meeting.ID
 	who     string
@@ -40,83 +47,55 @@ const (
 // channels are cut here and now all the same, and the store is told as soon as
 // it is back. It answers what was cut and what could not be confirmed.
 func (l *Lobby) Expel(ctx context.Context, id meeting.ID, host meeting.Key, admission, attempt string) ([]Cut, error) {
-	return l.expel(ctx, unconfirmed{meeting: id, admission: admission, by: l.mark(id, host)}, host, tag("expel", attempt))
-}
-
-func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, attempt string) ([]Cut, error) {
 	// The host's browser may go away meanwhile: nothing stays half done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), expelTime)
 	defer cancel()
 	start := time.Now()
-	u.at = start
-	err := l.on(ctx, u.meeting, u.admission, attempt, meeting.Expel{By: host, Incident: u.incident})
+	err := l.on(ctx, id, admission, tag("expel", attempt), meeting.Expel{By: host})
 	var no *meeting.Refusal
 	if errors.As(err, &no) && no.Reason != meeting.Busy {
 		return nil, no
 	}
 	if err != nil {
-		if no := l.mayExpelOffline(u.meeting, host, u.admission); no != nil {
+		if no := l.mayExpelOffline(id, host, admission); no != nil {
 			return nil, no
 		}
 	}
-	took := time.Since(start)
-	l.outlaw(&u, err == nil)
-	var wg sync.WaitGroup
+	out := l.outlaw(id, admission, err == nil)
 	if err != nil {
-		l.log.WarnContext(ctx, "expulsion not confirmed", slog.String("meeting", string(u.meeting)), slog.String("admission", u.admission), slog.Any("error", err))
-		wg.Go(func() { l.note(ctx, &u) }) // no channel waits for the disk
+		l.log.WarnContext(ctx, "expulsion not confirmed", slog.String("meeting", string(id)), slog.String("admission", admission), slog.Any("error", err))
+		l.mu.Lock()
+		l.journal = append(l.journal, unconfirmed{id, admission, host, out})
+		l.mu.Unlock()
 	} else {
-		l.log.InfoContext(ctx, "expelled", slog.String("meeting", string(u.meeting)), slog.String("admission", u.admission))
+		l.log.InfoContext(ctx, "expelled", slog.String("meeting", string(id)), slog.String("admission", admission))
 	}
-	cuts := append([]Cut{{What: "link", Took: took, Err: err}}, l.cut(ctx, u.meeting, u.admission, meeting.Removed)...)
-	wg.Wait()
-	l.report(ctx, &u, cuts, err == nil)
-	return cuts, nil
-}
-
-// report opens the incident, where the host asked for one, or notes that it is
-// still to be opened.
-func (l *Lobby) report(ctx context.Context, u *unconfirmed, cuts []Cut, confirmed bool) {
-	if u.incident == "" {
-		return
-	}
-	l.journal.mu.Lock()
-	u.cuts = cuts
-	l.journal.mu.Unlock()
-	if !confirmed {
-		return // with the expulsion, when the store is back
-	}
-	if err := l.freeze(ctx, u, time.Now()); err != nil {
-		l.log.ErrorContext(ctx, "incident not opened yet", slog.String("incident", u.incident), slog.Any("error", err))
-		l.note(ctx, u)
-	}
-}
-
-func (l *Lobby) note(ctx context.Context, u *unconfirmed) {
-	if err := l.journal.add(u); err != nil {
-		l.log.ErrorContext(ctx, "expulsion not on disk", slog.String("admission", u.admission), slog.Any("error", err))
-	}
+	cuts := []Cut{{What: "link", Took: time.Since(start), Err: err}}
+	return append(cuts, l.cut(ctx, id, admission, meeting.Removed)...), nil
 }
 
 // outlaw shuts this node to an admission and to its person, whose other devices
 // lose their channels too, ahead of what the store will say.
-func (l *Lobby) outlaw(u *unconfirmed, confirmed bool) {
-	var others []loss
-	if s := l.known(u.meeting); s != nil {
-		a, _ := s.Admission(u.admission)
-		u.person = l.mark(u.meeting, a.Person.Key())
-		for i := range s.Admissions {
-			o := &s.Admissions[i]
-			if o.ID != a.ID && o.State == meeting.Admitted && o.Person.Key() == a.Person.Key() && a.ID != "" {
-				others = append(others, loss{u.meeting, o.ID, meeting.Removed})
-			}
-		}
-	}
+func (l *Lobby) outlaw(id meeting.ID, admission string, confirmed bool) []outlaw {
 	var at time.Time
 	if confirmed {
 		at = time.Now()
 	}
-	for _, o := range u.outlaws() {
+	list := []outlaw{{who: admission}}
+	var others []loss
+	if s := l.known(id); s != nil {
+		a, _ := s.Admission(admission)
+		if k := a.Person.Key(); k != "" {
+			list = append(list, outlaw{id, string(k)})
+		}
+		for i := range s.Admissions {
+			o := &s.Admissions[i]
+			if o.ID != a.ID && o.State == meeting.Admitted && o.Person.Key() == a.Person.Key() && a.ID != "" {
+				others = append(others, loss{id, o.ID, meeting.Removed})
+			}
+		}
+	}
+	for _, o := range list {
 		l.outlaws.Store(o, at)
 	}
 	for _, x := range others {
@@ -125,19 +104,15 @@ func (l *Lobby) outlaw(u *unconfirmed, confirmed bool) {
 		}
 	}
 	l.lose(others)
+	return list
 }
 
 // outlawed reports whether an admission or person was put out here.
 func (l *Lobby) outlawed(id meeting.ID, admission string, k meeting.Key) bool {
-	none := true
-	l.outlaws.Range(func(any, any) bool { none = false; return false })
-	if none {
-		return false // as nearly always: no fingerprint is made
-	}
 	if _, ok := l.outlaws.Load(outlaw{who: admission}); ok {
 		return true
 	}
-	_, ok := l.outlaws.Load(outlaw{id, l.mark(id, k)})
+	_, ok := l.outlaws.Load(outlaw{id, string(k)})
 	return ok && k != ""
 }
 
@@ -200,15 +175,24 @@ func (r removal) Cut(ctx context.Context, admission string) error {
 // settle tells the store of the expulsions it missed, and forgets the outlaws
 // it has known for long enough.
 func (l *Lobby) settle(ctx context.Context) {
-	for _, u := range l.journal.pending() {
-		if !l.settled(ctx, u) {
+	l.mu.Lock()
+	open := l.journal
+	l.journal = nil
+	l.mu.Unlock()
+	for _, u := range open {
+		err := l.on(ctx, u.meeting, u.admission, "", meeting.Expel{By: u.by})
+		var no *meeting.Refusal
+		if err != nil && (!errors.As(err, &no) || no.Reason == meeting.Busy) {
+			l.mu.Lock()
+			l.journal = append(l.journal, u)
+			l.mu.Unlock()
 			continue
 		}
-		for _, o := range u.outlaws() {
-			l.outlaws.Store(o, time.Now())
+		if err != nil {
+			l.log.ErrorContext(ctx, "expulsion refused later", slog.String("admission", u.admission), slog.Any("error", err))
 		}
-		if err := l.journal.done(u); err != nil {
-			l.log.ErrorContext(ctx, "settled expulsion still on disk", slog.String("admission", u.admission), slog.Any("error", err))
+		for _, o := range u.outlaws {
+			l.outlaws.Store(o, time.Now())
 		}
 	}
 	l.outlaws.Range(func(o, at any) bool {
@@ -217,37 +201,6 @@ func (l *Lobby) settle(ctx context.Context) {
 		}
 		return true
 	})
-}
-
-// settled tells the store of one expulsion, and reports whether that is over.
-func (l *Lobby) settled(ctx context.Context, u *unconfirmed) bool {
-	err := l.tell(ctx, u)
-	var no *meeting.Refusal
-	if err != nil && (!errors.As(err, &no) || no.Reason == meeting.Busy) {
-		return false
-	}
-	if err != nil {
-		l.log.ErrorContext(ctx, "expulsion refused later", slog.String("admission", u.admission), slog.Any("error", err))
-	}
-	return true
-}
-
-func (l *Lobby) tell(ctx context.Context, u *unconfirmed) error {
-	m, err := l.Header(ctx, u.meeting)
-	if err != nil {
-		return err
-	}
-	by := slices.IndexFunc(m.Hosts, func(k meeting.Key) bool { return l.mark(m.ID, k) == u.by })
-	if by < 0 {
-		return meeting.Refuse(meeting.NotHost)
-	}
-	if err := l.on(ctx, u.meeting, u.admission, "", meeting.Expel{By: m.Hosts[by], Incident: u.incident}); err != nil || u.incident == "" {
-		return err
-	}
-	l.journal.mu.Lock()
-	report := *u
-	l.journal.mu.Unlock()
-	return l.freeze(ctx, &report, time.Now())
 }
 
 // End closes the meeting for everybody, or calls it off.

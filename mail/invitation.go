@@ -8,7 +8,6 @@ import (
 
 	smtp "github.com/wneessen/go-mail"
 
-	"vestibule/meeting"
 	"vestibule/web/locale"
 )
 
@@ -76,7 +75,7 @@ type page struct {
 }
 
 func (s *Sender) invite(ctx context.Context, i Invite, name string, now time.Time) error {
-	if !meeting.Address(i.To) {
+	if !plain(i.To) {
 		return s.tell(ctx, &Fault{Kind: Bounced, Detail: "the address cannot be used"})
 	}
 	i.Name, i.HostName, i.Title, i.Contact = clean(i.Name), clean(i.HostName), clean(i.Title), clean(i.Contact)

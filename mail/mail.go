@@ -19,8 +19,6 @@ import (
 	"time"
 
 	smtp "github.com/wneessen/go-mail"
-
-	"vestibule/meeting"
 )
 
 // Config is the mail server and in whose name is written.
@@ -81,7 +79,7 @@ func New(c Config) (*Sender, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
-	if !meeting.Address(c.From) {
+	if !plain(c.From) {
 		faults = append(faults, errors.New("from: want an address"))
 	}
 	if c.Timeout < time.Second || c.Timeout > 2*time.Minute {

@@ -159,7 +159,7 @@ func hostExamples() []example {
 	later.Title, later.Phase, later.Waiting = "Réunion de service", meeting.Planned, 0
 	later.Invitees = []web.Invitee{{Name: "A. B.", State: web.Mailing}, {Name: "C. D.", State: web.Opened}}
 	gone.Phase, gone.Waiting, off.Phase, off.Waiting = meeting.Ended, 0, meeting.Cancelled, 0
-	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut, Incident: "K7M2-Q4XD"}, {Name: "G. H.", State: web.Withdrawn}}
+	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut}, {Name: "G. H.", State: web.Withdrawn}}
 	off.Invitees = nil
 
 	blank := web.NewMeeting{Frame: hostFrame("/meetings/new"), Form: web.Form{Date: "2026-11-24", Start: "14:00", Zone: "Europe/Paris"}, Zones: []string{"Europe/Paris", "Indian/Reunion"}}
@@ -201,7 +201,7 @@ func cards() []web.Card {
 	return []web.Card{
 		{
 			Admission: "ad01", Invited: "J. M.", Name: "Jeanne Moreau", Waited: 3 * time.Minute, Agent: "Firefox, Android",
-			Proof: web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Jeanne Moreau", Organisation: "Mairie de Toulouse", Level: web.Word{Key: "substantial"}, Means: []web.Word{{Key: "pwd"}, {Key: "otp"}}},
+			Proof: web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Jeanne Moreau", Organisation: "Mairie de Toulouse", Level: "eidas2, otp"},
 		},
 		{
 			Admission: "ad02", Invited: "P. L.", Name: "P. L.", Waited: 10 * time.Second, Agent: "Safari, iPhone",
@@ -230,7 +230,7 @@ func consolePage() web.Console {
 		Invitees: invitees(),
 		Log: []web.Entry{
 			{At: at.Add(21 * time.Minute), Deed: web.Guessed},
-			{At: at.Add(20 * time.Minute), Deed: web.DidExpel, Name: "X. Y.", Incident: "K7M2-Q4XD", Cuts: []web.Cut{
+			{At: at.Add(20 * time.Minute), Deed: web.DidExpel, Name: "X. Y.", Cuts: []web.Cut{
 				{What: web.CutConference, Took: 80 * time.Millisecond, OK: true},
 				{What: web.CutSignalling, Took: 10 * time.Millisecond, OK: true},
 				{What: web.CutRelay, Took: 12 * time.Millisecond, OK: true},
@@ -253,8 +253,6 @@ func consoleExamples() []example {
 	for d := web.Knocked; d <= web.DidRevoke; d++ {
 		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T."}, web.Entry{At: at, Deed: d, Name: "S. T.", By: "Dr Karim Benali"})
 	}
-	sure := open
-	sure.Waiting, sure.Inside, sure.Log = assured(), nil, nil
 	unsure.Waiting = nil
 	unsure.Log = []web.Entry{{At: at, Deed: web.DidEnd}}
 	for c := web.CutConference; c <= web.CutPhone; c++ {
@@ -267,6 +265,5 @@ func consoleExamples() []example {
 		{"console-over", over},
 		{"console-log", logs},
 		{"console-cuts", unsure},
-		{"console-assurance", sure},
 	}
 }

@@ -20,21 +20,28 @@ var errGone = errors.New("sip: the caller has gone")
 
 // Call is one call. Its methods may be called by anybody.
 type Call struct {
-	s      *Server
-	id     string
-	tx     *txn // of the INVITE
-	invite *request
-	named  *Peer // who calls, if known
-	caller lobby.Caller
-	local  netip.Addr // where we are, as the device sees us
+	s         *Server
+	id        string
+	tx        *txn // of the INVITE; nil where we called, like invite
+	invite    *request
+	home      *peer   // where our requests go, and leave from
+	target    *Target // whom we called; nil: they called us
+	us, them  string  // From and To of our requests
+	secrecy   Secrecy
+	named     *Peer // who calls, if known
+	caller    lobby.Caller
+	admission string     // whom we called for
+	local     netip.Addr // where we are, as the device sees us
 
 	callID, localTag, remoteTag string
-	target                      string   // of our requests
+	uri                         string   // of our requests
 	routes                      []string // Record-Route, as it came
 	updates                     bool     // the device takes UPDATE
 	acked, gone                 chan struct{}
 	ackOnce, goneOnce           sync.Once
 	sdpID                       uint64
+	branch                      string // of the INVITE we sent; its answer may be repeated
+	seq                         uint32
 
 	mu        sync.Mutex
 	peer      *peer // where the newest request came from; guarded by mu, as all below
@@ -122,10 +129,10 @@ func (c *Call) open() ([]byte, error) {
 	c.where = netip.AddrPortFrom(c.local, port.Addr().Port())
 	c.version = 1
 	if c.offer == nil {
-		if c.s.c.Secrecy == Require {
+		if c.secrecy == Require {
 			c.key = fresh(media.AES80)
 		}
-		c.said = invite(c.where, c.sdpID, c.version, c.s.c.Secrecy, c.key)
+		c.said = invite(c.where, c.sdpID, c.version, c.secrecy, c.key, c.target == nil)
 		return c.said, nil
 	}
 	if p := c.offer.crypto.profile; p != media.NoProfile {
@@ -161,7 +168,7 @@ func (c *Call) begin() (*media.Session, error) {
 // than it calls from: anybody else could have us send sound to a stranger, and
 // devices behind a router name an address that leads nowhere.
 func (c *Call) remote(o *offer) netip.AddrPort {
-	if c.named != nil && !o.remote.Addr().IsUnspecified() {
+	if c.named != nil && !o.remote.Addr().IsUnspecified() || c.target != nil && c.target.sounds(o.remote.Addr()) {
 		return o.remote
 	}
 	return netip.AddrPortFrom(c.peer.remote.Addr(), o.remote.Port())
@@ -196,7 +203,7 @@ func (c *Call) listen() {
 
 // refuse answers the INVITE with a no.
 func (c *Call) refuse(code int, reason string) {
-	if c.tx.final(c.invite.answer(code, reason, c.localTag, nil), code) {
+	if c.tx != nil && c.tx.final(c.invite.answer(code, reason, c.localTag, nil), code) {
 		c.finish()
 	}
 }
@@ -245,19 +252,22 @@ func (c *Call) finish() {
 	case port != nil:
 		_ = port.Close()
 	}
-	c.tx.acknowledge() // nothing more is repeated
+	if c.tx != nil {
+		c.tx.acknowledge() // nothing more is repeated
+	}
 	if re != nil {
 		re.acknowledge()
 	}
 	c.s.mu.Lock()
 	delete(c.s.calls, c.callID+"|"+c.localTag)
+	delete(c.s.pending, c.branch)
 	c.s.mu.Unlock()
 	c.goneOnce.Do(func() { close(c.gone) })
 }
 
 // contact is where the device may reach us for this call.
 func (c *Call) contact() string {
-	return fmt.Sprintf("Contact: <sip:door@%s;transport=%s>", netip.AddrPortFrom(c.local, c.invite.peer.local.Port()), lower(c.invite.peer.proto))
+	return fmt.Sprintf("Contact: <sip:door@%s;transport=%s>", netip.AddrPortFrom(c.local, c.home.local.Port()), lower(c.home.proto))
 }
 
 func lower(proto string) string {

@@ -3,9 +3,6 @@ package sip
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +19,10 @@ func (c *Call) request(r *request) {
 		c.reply(r, 500, "Server Internal Error") // RFC 3261 §12.2.2
 		return
 	}
-	c.remoteSeq, c.peer = r.cseq, r.peer
+	c.remoteSeq = r.cseq
+	if c.target == nil {
+		c.peer = r.peer
+	}
 	c.mu.Unlock()
 	switch r.Method {
 	case sip.BYE:
@@ -47,6 +47,12 @@ func (c *Call) request(r *request) {
 	}
 }
 
+// hears reports whether a request may be of this call: where we called, only
+// the target's are.
+func (c *Call) hears(p *peer) bool {
+	return c.target == nil || p.remote.Addr() == c.home.remote.Addr()
+}
+
 func (c *Call) reply(r *request, code int, reason string, headers ...string) {
 	if t := c.s.begin(r); t != nil {
 		t.final(r.answer(code, reason, c.localTag, nil, headers...), code)
@@ -64,7 +70,7 @@ func (c *Call) ack(r *request) {
 		t.acknowledge()
 		return
 	}
-	if r.cseq != c.invite.cseq || !c.answered || c.ended {
+	if c.invite == nil || r.cseq != c.invite.cseq || !c.answered || c.ended {
 		c.mu.Unlock()
 		return
 	}
@@ -82,7 +88,7 @@ func (c *Call) lateAnswer(r *request) {
 	if b == nil {
 		return
 	}
-	o, err := readOffer(b, c.s.c.Secrecy)
+	o, err := readOffer(b, c.secrecy)
 	if err != nil {
 		return
 	}
@@ -158,7 +164,7 @@ func (c *Call) update(r *request) {
 // change applies what a re-INVITE or UPDATE asks for, and answers our SDP. A
 // refused change leaves everything as it was.
 func (c *Call) change(r *request) ([]byte, int) {
-	o, code := c.s.offered(r)
+	o, code := offered(r, c.secrecy)
 	if code != 0 {
 		return nil, code
 	}
@@ -259,14 +265,19 @@ func (c *Call) wind() {
 // refresh tells the device that we are here, and learns whether it is.
 func (c *Call) refresh(ctx context.Context) bool {
 	c.mu.Lock()
-	method, said, headers := "UPDATE", []byte(nil), append([]string{"Supported: timer"}, c.every.headers()...)
+	method, said, headers := "UPDATE", []byte(nil), append([]string{"Supported: timer"}, c.every.refreshing()...)
 	if !c.updates {
 		method, said = "INVITE", c.said
 		headers = append(headers, "Content-Type: application/sdp")
 	}
 	c.mu.Unlock()
-	res, ok := c.ask(ctx, method, said, headers...)
-	if !ok || res.code == 408 || res.code == 481 {
+	res := c.ask(ctx, method, said, headers...)
+	if res != nil && c.target != nil {
+		if h := c.target.prove(res, method, c.uri); h != "" {
+			res = c.ask(ctx, method, said, append(headers, h)...)
+		}
+	}
+	if res == nil || res.StatusCode == 408 || res.StatusCode == 481 {
 		return false
 	}
 	c.mu.Lock()
@@ -281,129 +292,10 @@ func (c *Call) sayBye(ctx context.Context) {
 	sent := make(chan struct{})
 	c.s.work.Go(func() {
 		// A challenge is not answered, nor is anything else: we are gone (T55).
-		_, _ = c.askThen(context.WithoutCancel(ctx), "BYE", nil, func() { close(sent) })
+		c.askThen(context.WithoutCancel(ctx), "BYE", nil, func() { close(sent) })
 	})
 	select {
 	case <-sent:
 	case <-ctx.Done():
-	}
-}
-
-// response is an answer to a request of ours.
-type response struct {
-	code int
-	cseq uint32
-}
-
-func (c *Call) ask(ctx context.Context, method string, body []byte, headers ...string) (response, bool) {
-	return c.askThen(ctx, method, body, func() {}, headers...)
-}
-
-// askThen sends a request within the call and waits for its final answer,
-// repeating it where the transport does not (RFC 3261 §17.1.2). sent is called
-// once the first has left.
-func (c *Call) askThen(ctx context.Context, method string, body []byte, sent func(), headers ...string) (response, bool) {
-	branch := "z9hG4bK" + rand.Text()
-	c.mu.Lock()
-	c.localSeq++
-	seq, p := c.localSeq, c.peer
-	c.mu.Unlock()
-	answers := c.s.await(branch)
-	defer c.s.forget(branch)
-	b := c.write(method, branch, seq, body, headers)
-	p.write(b)
-	sent()
-	end := time.NewTimer(patient)
-	defer end.Stop()
-	wait := t1
-	next := time.NewTimer(wait)
-	defer next.Stop()
-	life := c.s.lifetime()
-	for {
-		select {
-		case res := <-answers:
-			if res.code < 200 {
-				continue
-			}
-			if method == "INVITE" {
-				p.write(c.write("ACK", "z9hG4bK"+rand.Text(), seq, nil, nil))
-			}
-			return res, true
-		case <-next.C:
-			if !p.reliable() {
-				wait = min(2*wait, t2)
-				next.Reset(wait)
-				p.write(b)
-			}
-		case <-end.C:
-			return response{}, false
-		case <-ctx.Done():
-			return response{}, false
-		case <-life.Done():
-			return response{}, false
-		}
-	}
-}
-
-// write makes a request of ours (RFC 3261 §12.2.1.1). It names the device's
-// Contact and goes to where the call came from.
-func (c *Call) write(method, branch string, seq uint32, body []byte, headers []string) []byte {
-	var b bytes.Buffer
-	p := c.invite.peer
-	fmt.Fprintf(&b, "%s %s SIP/2.0\r\n", method, c.target)
-	fmt.Fprintf(&b, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", p.proto, c.whereabouts(), branch)
-	b.WriteString("Max-Forwards: 70\r\n")
-	for _, r := range c.routes {
-		fmt.Fprintf(&b, "Route: %s\r\n", r)
-	}
-	to := c.invite.To().Value()
-	fmt.Fprintf(&b, "From: %s;tag=%s\r\nTo: %s\r\n", to, c.localTag, c.invite.From().Value())
-	fmt.Fprintf(&b, "Call-ID: %s\r\nCSeq: %d %s\r\n", c.callID, seq, method)
-	if method != "ACK" && method != "BYE" {
-		headers = append([]string{c.contact()}, headers...)
-	}
-	finish(&b, body, headers)
-	return b.Bytes()
-}
-
-func (c *Call) whereabouts() string {
-	a := c.local.String()
-	if c.local.Is6() {
-		a = "[" + a + "]"
-	}
-	return a + ":" + strconv.Itoa(int(c.invite.peer.local.Port()))
-}
-
-func (s *Server) await(branch string) <-chan response {
-	ch := make(chan response, 4)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending[branch] = ch
-	return ch
-}
-
-func (s *Server) forget(branch string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.pending, branch)
-}
-
-// answered hands a response to who waits for it; there is nobody else it could
-// concern.
-func (s *Server) answered(m *sip.Response) {
-	via := m.Via()
-	if via == nil || m.CSeq() == nil {
-		return
-	}
-	branch, _ := via.Params.Get("branch")
-	s.mu.Lock()
-	ch := s.pending[branch]
-	s.mu.Unlock()
-	if ch == nil {
-		return
-	}
-	select {
-	case ch <- response{m.StatusCode, m.CSeq().SeqNo}:
-	default:
 	}
 }

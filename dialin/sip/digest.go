@@ -2,11 +2,13 @@ package sip
 
 import (
 	"crypto/hmac"
+	"crypto/md5" //nolint:gosec // only where a site allows it: see scheme
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,7 +19,7 @@ import (
 const nonceLife = time.Minute
 
 // digest challenges and checks with SHA-256 (RFC 8760, RFC 7616). MD5 is not
-// offered: a device that knows nothing else calls without.
+// offered to callers: a device that knows nothing else calls without.
 type digest struct {
 	realm string
 	key   []byte
@@ -38,9 +40,38 @@ func newDigest(realm string) *digest {
 	return d
 }
 
+// scheme is a way to reckon a digest. MD5 is weak: it is for conference
+// servers that know nothing else, and only where the site says so.
+type scheme struct {
+	name string
+	new  func() hash.Hash
+	weak bool
+}
+
+// algorithm reads a scheme's name; none is MD5 (RFC 2617).
+func algorithm(name string) (scheme, bool) {
+	switch strings.ToUpper(name) {
+	case "SHA-256":
+		return scheme{"SHA-256", sha256.New, false}, true
+	case "MD5", "":
+		return scheme{"MD5", md5.New, true}, true
+	}
+	return scheme{}, false
+}
+
+func (a scheme) sum(parts ...string) string {
+	h := a.new()
+	h.Write([]byte(strings.Join(parts, ":")))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // challenge is a WWW-Authenticate header.
-func (d *digest) challenge(now time.Time, stale bool) string {
-	s := fmt.Sprintf(`WWW-Authenticate: Digest realm=%q, nonce=%q, algorithm=SHA-256, qop="auth"`, d.realm, d.nonce(now))
+func (d *digest) challenge(now time.Time, stale, weak bool) string {
+	name := "SHA-256"
+	if weak {
+		name = "MD5"
+	}
+	s := fmt.Sprintf(`WWW-Authenticate: Digest realm=%q, nonce=%q, algorithm=%s, qop="auth"`, d.realm, d.nonce(now), name)
 	if stale {
 		s += ", stale=true"
 	}
@@ -64,26 +95,21 @@ func (d *digest) mac(b []byte) []byte {
 
 // check answers whose answer to a challenge it is. A count that does not rise
 // is a replay (T55); stale says that the nonce is good but old or spent.
-func (d *digest) check(header, method string, secret func(user string) string, now time.Time) (user string, stale, ok bool) {
-	scheme, rest, _ := strings.Cut(strings.TrimSpace(header), " ")
+func (d *digest) check(header, method string, secret func(user string) (secret string, weak bool), now time.Time) (user string, stale, ok bool) {
+	kind, rest, _ := strings.Cut(strings.TrimSpace(header), " ")
 	p := fields(rest)
-	if !strings.EqualFold(scheme, "Digest") || !strings.EqualFold(p["algorithm"], "SHA-256") || p["realm"] != d.realm || p["qop"] != "auth" {
+	a, ok := algorithm(p["algorithm"])
+	if !strings.EqualFold(kind, "Digest") || !ok || p["realm"] != d.realm || p["qop"] != "auth" {
 		return "", false, false
 	}
 	count, err := strconv.ParseUint(p["nc"], 16, 32)
 	if err != nil || len(p["nc"]) != 8 || p["cnonce"] == "" {
 		return "", false, false
 	}
-	known := secret(p["username"])
-	sum := func(parts ...string) string {
-		h := sha256.Sum256([]byte(strings.Join(parts, ":")))
-		return hex.EncodeToString(h[:])
-	}
-	want := sum(
-		sum(p["username"], d.realm, known), p["nonce"], p["nc"], p["cnonce"], "auth", sum(method, p["uri"]),
-	)
+	known, weak := secret(p["username"])
+	want := a.sum(a.sum(p["username"], d.realm, known), p["nonce"], p["nc"], p["cnonce"], "auth", a.sum(method, p["uri"]))
 	// Reckoned for an unknown user too: the time tells nothing.
-	if !hmac.Equal([]byte(want), []byte(p["response"])) || known == "" {
+	if !hmac.Equal([]byte(want), []byte(p["response"])) || known == "" || a.weak && !weak {
 		return "", false, false
 	}
 	if !d.spend(p["nonce"], count, now) {

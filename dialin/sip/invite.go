@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"vestibule/lobby"
 	"vestibule/meeting"
 )
@@ -27,13 +29,13 @@ func (s *Server) invited(r *request, peer *Peer) {
 	if h := r.header("Authorization"); h != "" {
 		user, stale, ok := s.digest.check(h, string(r.Method), s.secret, now)
 		if proved = ok; !proved {
-			s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, stale))
+			s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, stale, false))
 			return
 		}
 		peer = s.peerOf(user)
 	}
 	if !proved && (peer == nil && s.c.OnlyPeers || peer != nil && peer.Secret != "") {
-		s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, false))
+		s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, false, false))
 		return
 	}
 	if r.Recipient.Scheme != "sip" && r.Recipient.Scheme != "sips" {
@@ -49,7 +51,7 @@ func (s *Server) invited(r *request, peer *Peer) {
 		s.reply(r, 422, "Session Interval Too Small", nil, "Min-SE: "+strconv.Itoa(int(minInterval.Seconds())))
 		return
 	}
-	o, code := s.offered(r)
+	o, code := offered(r, s.c.Secrecy)
 	if code != 0 {
 		s.reply(r, code, reasons(code), nil, "Accept: application/sdp")
 		return
@@ -57,11 +59,11 @@ func (s *Server) invited(r *request, peer *Peer) {
 	s.ring(r, peer, o, interval)
 }
 
-func (s *Server) secret(user string) string {
+func (s *Server) secret(user string) (secret string, weak bool) {
 	if p := s.peerOf(user); p != nil {
-		return p.Secret
+		return p.Secret, false
 	}
-	return ""
+	return "", false
 }
 
 func (s *Server) peerOf(user string) *Peer {
@@ -100,7 +102,7 @@ func reasons(code int) string {
 
 // offered reads the offer of a request; nil where there is none, and a status
 // where there is one that cannot be used.
-func (s *Server) offered(r *request) (*offer, int) {
+func offered(r *request, secrecy Secrecy) (*offer, int) {
 	if len(r.Body()) == 0 {
 		return nil, 0
 	}
@@ -108,7 +110,7 @@ func (s *Server) offered(r *request) (*offer, int) {
 	if b == nil {
 		return nil, 415
 	}
-	o, err := readOffer(b, s.c.Secrecy)
+	o, err := readOffer(b, secrecy)
 	if err != nil {
 		return nil, 488
 	}
@@ -163,8 +165,9 @@ func (s *Server) newCall(r *request, t *txn, peer *Peer, o *offer, every interva
 		s: s, id: rand.Text(), peer: r.peer, tx: t, invite: r, callID: r.callID, localTag: rand.Text(), remoteTag: r.fromTag,
 		remoteSeq: r.cseq, localSeq: 1, offer: o, every: every, acked: make(chan struct{}), gone: make(chan struct{}),
 		sdpID: binary.BigEndian.Uint64(id[:]) >> 2, named: peer, local: s.localOf(r.peer),
+		home: r.peer, secrecy: s.c.Secrecy, uri: r.target(), them: r.From().Value(),
 	}
-	c.target = r.target()
+	c.us = r.To().Value() + ";tag=" + c.localTag
 	for _, h := range r.GetHeaders("Record-Route") {
 		c.routes = append(c.routes, h.Value())
 	}
@@ -190,7 +193,7 @@ func (s *Server) register(c *Call) bool {
 // count against.
 func (s *Server) callerOf(r *request, c *Call) lobby.Caller {
 	from := r.From()
-	name := strings.Trim(strings.TrimSpace(from.DisplayName), `"`)
+	name := unquoted(from.DisplayName)
 	if name == "" {
 		name = from.Address.User
 	}
@@ -214,6 +217,15 @@ func (s *Server) callerOf(r *request, c *Call) lobby.Caller {
 	return caller
 }
 
+// unquoted is what a display name says (RFC 3261 §25.1).
+func unquoted(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
+		s = s[1 : len(s)-1]
+	}
+	return strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(s)
+}
+
 // asserted is the caller's number as a trunk vouches for it, else as it says.
 func (r *request) asserted() string {
 	v := r.header("P-Asserted-Identity")
@@ -235,16 +247,17 @@ func (r *request) asserted() string {
 
 // target is the URI that our requests name. Only its text is used: they are
 // sent to where the call came from (T53).
-func (r *request) target() string {
-	c := r.Contact()
+func (r *request) target() string { return contactOf(r.Contact(), r.From().Address.Addr()) }
+
+func contactOf(c *sip.ContactHeader, otherwise string) string {
 	if c == nil || c.Address.Wildcard {
-		return r.From().Address.Addr()
+		return otherwise
 	}
 	a := c.Address.Clone()
 	a.Headers = nil // a header in a Contact would be one of ours
 	u := a.String()
 	if !tokensLong(u) {
-		return r.From().Address.Addr()
+		return otherwise
 	}
 	return u
 }

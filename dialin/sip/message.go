@@ -115,10 +115,21 @@ func param(list sip.HeaderParams, name string) string {
 	return ""
 }
 
+// headed is a request or a response.
+type headed interface {
+	GetHeader(name string) sip.Header
+	GetHeaders(name string) []sip.Header
+	Body() []byte
+}
+
+func (r *request) header(names ...string) string       { return header(r.Request, names...) }
+func (r *request) lists(word string, n ...string) bool { return lists(r.Request, word, n...) }
+func (r *request) body(kind string) []byte             { return body(r.Request, kind) }
+
 // header is the value of the first header with one of the names.
-func (r *request) header(names ...string) string {
+func header(m headed, names ...string) string {
 	for _, n := range names {
-		if h := r.GetHeader(n); h != nil {
+		if h := m.GetHeader(n); h != nil {
 			return strings.TrimSpace(h.Value())
 		}
 	}
@@ -126,9 +137,9 @@ func (r *request) header(names ...string) string {
 }
 
 // lists reports whether a header's list holds a word.
-func (r *request) lists(word string, names ...string) bool {
+func lists(m headed, word string, names ...string) bool {
 	for _, n := range names {
-		for _, h := range r.GetHeaders(n) {
+		for _, h := range m.GetHeaders(n) {
 			for w := range strings.SplitSeq(h.Value(), ",") {
 				if strings.EqualFold(strings.TrimSpace(w), word) {
 					return true
@@ -154,18 +165,18 @@ func (r *request) key() string {
 
 // body is the part of the message that is of a type, also where it is one part
 // of several (RFC 5621).
-func (r *request) body(kind string) []byte {
-	ct := r.header("Content-Type", "c")
+func body(m headed, kind string) []byte {
+	ct := header(m, "Content-Type", "c")
 	media, params, err := mime.ParseMediaType(ct)
 	switch {
-	case err != nil || r.header("Content-Encoding", "e") != "":
+	case err != nil || header(m, "Content-Encoding", "e") != "":
 		return nil
 	case media == kind:
-		return r.Body()
+		return m.Body()
 	case !strings.HasPrefix(media, "multipart/") || params["boundary"] == "":
 		return nil
 	}
-	parts := multipart.NewReader(bytes.NewReader(r.Body()), params["boundary"])
+	parts := multipart.NewReader(bytes.NewReader(m.Body()), params["boundary"])
 	for range 8 {
 		p, err := parts.NextRawPart()
 		if err != nil {

@@ -257,17 +257,24 @@ func (o *offer) sound(b *strings.Builder, proto string, port uint16, local []byt
 	}
 }
 
-// invite writes our own offer, for a device that sent none: both codecs, and
-// encryption where it is required.
-func invite(where netip.AddrPort, id, version uint64, secrecy Secrecy, local []byte) []byte {
+// invite writes our own offer: both codecs, key presses where they are wanted,
+// and encryption where it is required.
+func invite(where netip.AddrPort, id, version uint64, secrecy Secrecy, local []byte, keys bool) []byte {
 	var b strings.Builder
 	preamble(&b, where.Addr(), id, version)
 	proto := "RTP/AVP"
 	if secrecy == Require {
 		proto = "RTP/SAVP"
 	}
-	fmt.Fprintf(&b, "m=audio %d %s 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n", where.Port(), proto)
-	b.WriteString("a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n")
+	types := "0 8"
+	if keys {
+		types += " 101"
+	}
+	fmt.Fprintf(&b, "m=audio %d %s %s\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n", where.Port(), proto, types)
+	if keys {
+		b.WriteString("a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n")
+	}
+	b.WriteString("a=ptime:20\r\na=sendrecv\r\n")
 	if secrecy == Require {
 		fmt.Fprintf(&b, "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:%s\r\n", inline(local))
 	}

@@ -44,6 +44,9 @@ type Config struct {
 	// PerMinute and Burst bound the new calls of one address that is no peer.
 	// Default 60 and 20.
 	PerMinute, Burst int
+	// Target is the conference server that admitted callers are put through
+	// to by Join; nil: nobody is called from here.
+	Target *Target
 	// Answer takes a call to its end. It MUST return when ctx ends or the call
 	// has gone.
 	Answer func(ctx context.Context, c *Call)
@@ -59,29 +62,36 @@ type Peer struct {
 	// User and Secret, where set, must be proved by a digest (RFC 8760), from
 	// whatever address the call comes.
 	User, Secret string
+	// Registers lets the peer register, from its addresses and with its
+	// secret: a conference server that Target names.
+	Registers bool
+	// DangerouslyAllowMD5 takes a registration that proves the secret by MD5,
+	// for those that know nothing better.
+	DangerouslyAllowMD5 bool
 }
 
 // Server answers SIP.
 type Server struct {
-	c      Config
-	log    *slog.Logger
-	parser *sip.Parser
-	udp    []*net.UDPConn
-	tcp    []listener
-	digest *digest
-	conns  *gate
-	lines  *gate   // calls at once
-	setups *rate   // new calls
-	told   *rate   // lines in the log
-	known  *memory // sources that have called
+	c         Config
+	log       *slog.Logger
+	parser    *sip.Parser
+	udp       []*net.UDPConn
+	tcp       []listener
+	digest    *digest
+	registrar registrar
+	conns     *gate
+	lines     *gate   // calls at once
+	setups    *rate   // new calls
+	told      *rate   // lines in the log
+	known     *memory // sources that have called
 
 	work sync.WaitGroup
 
 	mu      sync.Mutex
-	life    context.Context          //nolint:containedctx // of Serve: calls end with it; guarded by mu
-	txns    map[string]*txn          // guarded by mu
-	calls   map[string]*Call         // by Call-ID and our tag; guarded by mu
-	pending map[string]chan response // by branch; guarded by mu
+	life    context.Context    //nolint:containedctx // of Serve: calls end with it; guarded by mu
+	txns    map[string]*txn    // guarded by mu
+	calls   map[string]*Call   // by Call-ID and our tag; guarded by mu
+	pending map[string]*waiter // by branch; guarded by mu
 }
 
 // New returns a server, or every fault of the configuration. It opens nothing.
@@ -112,6 +122,10 @@ func New(c Config) (*Server, error) {
 		fault(p.Name == "" || len(p.Addresses) == 0 && p.User == "", fmt.Sprintf("peer %d needs a name, and addresses or a user", i+1))
 		fault((p.User == "") != (p.Secret == ""), fmt.Sprintf("peer %d needs both user and secret", i+1))
 		fault(p.Secret != "" && len(p.Secret) < 12, fmt.Sprintf("peer %d: the secret needs at least 12 characters", i+1))
+		fault(p.Registers && (len(p.Addresses) == 0 || p.Secret == ""), fmt.Sprintf("peer %d registers, and needs addresses and a secret", i+1))
+	}
+	if c.Target != nil {
+		faults = append(faults, c.Target.fault(c.Peers))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -125,7 +139,7 @@ func New(c Config) (*Server, error) {
 	return &Server{
 		c: c, log: c.Logger, parser: parser(), digest: newDigest(c.Realm), conns: newGate(maxConns, maxConnsSource),
 		lines: newGate(c.Total, c.Total), setups: newRate(c.PerMinute, c.Burst), told: newRate(1, 1), known: newMemory(knownFor),
-		txns: map[string]*txn{}, calls: map[string]*Call{}, pending: map[string]chan response{},
+		txns: map[string]*txn{}, calls: map[string]*Call{}, pending: map[string]*waiter{}, registrar: registrar{stay: map[string][]binding{}},
 	}, nil
 }
 
@@ -204,6 +218,8 @@ func (s *Server) handle(r *request) {
 	}
 	peer := s.peerAt(r.peer)
 	switch {
+	case r.Method == sip.REGISTER && peer != nil && peer.Registers:
+		s.registering(r, peer)
 	case r.Method == sip.INVITE && (peer != nil || !s.c.OnlyPeers || s.roams()):
 		s.invited(r, peer)
 	case peer == nil && !s.known.knows(r.peer.source, time.Now()):
@@ -259,7 +275,7 @@ func (s *Server) inDialog(r *request) {
 	c := s.calls[r.callID+"|"+r.toTag]
 	s.mu.Unlock()
 	switch {
-	case c != nil && c.remoteTag == r.fromTag:
+	case c != nil && c.remoteTag == r.fromTag && c.hears(r.peer):
 		c.request(r)
 	case s.known.knows(r.peer.source, time.Now()):
 		s.reply(r, 481, "Call/Transaction Does Not Exist", nil)

@@ -59,6 +59,23 @@ func (i interval) headers() []string {
 	return h
 }
 
+// refreshing are the headers of a refresh of ours: in it we are the client,
+// and go on to refresh (§7.4).
+func (i interval) refreshing() []string {
+	return []string{"Session-Expires: " + strconv.Itoa(int(i.every.Seconds())) + ";refresher=uac"}
+}
+
+// agreed is the session timer that a target agreed to (§7.2).
+func agreed(m headed) interval {
+	v, params, _ := strings.Cut(header(m, "Session-Expires", "x"), ";")
+	n, err := strconv.ParseUint(strings.TrimSpace(v), 10, 31)
+	if err != nil {
+		return interval{}
+	}
+	every := max(time.Duration(n)*time.Second, minInterval)
+	return interval{every: every, ours: !strings.Contains(strings.ToLower(params), "refresher=uas")}
+}
+
 // due is when to refresh, or when a session that nobody refreshed has ended
 // (§10).
 func (i interval) due() time.Duration {

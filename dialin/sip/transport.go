@@ -62,6 +62,7 @@ const (
 	maxConnsSource = 64
 	firstWord      = 15 * time.Second // to say something at all
 	idle           = 45 * time.Minute // longer than any session timer of ours
+	forever        = 24 * time.Hour   // of a connection of ours, which ends with its call
 	writeTime      = 2 * time.Second
 )
 
@@ -138,13 +139,17 @@ func (s *Server) datagrams(c *net.UDPConn) error {
 		if err != nil || !tidy(b[:n]) {
 			continue // an ICMP complaint, a keep-alive, or rubbish
 		}
-		p := newPeer("UDP", from, local)
-		p.send = func(b []byte, to netip.AddrPort) error {
-			_, err := c.WriteToUDPAddrPort(b, to)
-			return err
-		}
-		s.receive(p, b[:n])
+		s.receive(datagramPeer(c, from, local), b[:n])
 	}
+}
+
+func datagramPeer(c *net.UDPConn, remote, local netip.AddrPort) *peer {
+	p := newPeer("UDP", remote, local)
+	p.send = func(b []byte, to netip.AddrPort) error {
+		_, err := c.WriteToUDPAddrPort(b, to)
+		return err
+	}
+	return p
 }
 
 // receive reads one whole message. The parser is not ours: what makes it panic
@@ -199,23 +204,28 @@ func (s *Server) accept(ctx context.Context, l listener) error {
 		}
 		s.work.Go(func() {
 			defer s.conns.leave(p.source)
-			s.stream(ctx, p, c)
+			p.send = streamSend(c)
+			s.stream(ctx, p, c, idle)
 		})
 	}
 }
 
-// stream reads one connection until it ends. What is no SIP ends it.
-func (s *Server) stream(ctx context.Context, p *peer, c net.Conn) {
-	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	defer stop()
-	defer c.Close()
-	p.send = func(b []byte, _ netip.AddrPort) error {
+func streamSend(c net.Conn) func([]byte, netip.AddrPort) error {
+	return func(b []byte, _ netip.AddrPort) error {
 		if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
 			return err
 		}
 		_, err := c.Write(b)
 		return err
 	}
+}
+
+// stream reads one connection until it ends, or says nothing for as long as
+// idle. What is no SIP ends it.
+func (s *Server) stream(ctx context.Context, p *peer, c net.Conn, idle time.Duration) {
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+	defer c.Close()
 	var have []byte
 	b := make([]byte, 4<<10)
 	_ = c.SetReadDeadline(time.Now().Add(firstWord))

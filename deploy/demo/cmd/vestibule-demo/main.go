@@ -21,6 +21,7 @@ func main() {
 	flag.StringVar(&c.Listen, "listen", "127.0.0.1:8443", "`HOST:PORT` of the four houses; port 0 takes a free one")
 	flag.StringVar(&c.ReadyFile, "ready-file", "", "write a description there, in JSON, once everything answers")
 	flag.StringVar(&c.Redis, "redis", "", "`URL` of a redis-server to keep the state in (default: in memory)")
+	flag.StringVar(&c.Leg, "leg", "", "put admitted callers through to this `SIP` address in place of the room")
 	flag.BoolVar(&c.Trust, "trust", false, "have this user's Chromium accept the certificates until the end")
 	flag.StringVar(&c.Language, "lang", language(), "fr or en")
 	flag.BoolVar(&verbose, "verbose", false, "log to standard error")
