@@ -22,6 +22,15 @@ const (
 	// that and the wait came to 10 ms, the Go scheduler would see to it
 	// itself, and then look every 20 us for more of the kind.
 	yieldTime = 2 * time.Millisecond
+
+	// gatherTime is how long a busy shard lets packets come together, as
+	// network cards do. The kernel adds as much again for its timer: 0.1 ms of
+	// delay that nobody hears, for a third of the work of a packet.
+	gatherTime = 50 * time.Microsecond
+
+	// busyTime is between two packets of a busy shard, at most. Where fewer
+	// come there is nothing to gather.
+	busyTime = 200 * time.Microsecond
 )
 
 // maxWant and minWant are how many datagrams are asked for at a time. Asking
@@ -61,11 +70,15 @@ func (sh *shard) read(b []byte) (int, netip.AddrPort, error) {
 func (sh *shard) wait() error {
 	s := sh.guard.s
 	if now := time.Now(); now.Sub(sh.yielded) > yieldTime {
+		sh.busy = sh.taken >= int(now.Sub(sh.yielded)/busyTime)
+		sh.taken = 0
 		runtime.Gosched()
 		sh.yielded = now
 	}
-	if s.waiting.Add(1) <= sh.spareProcs {
-		sh.look(quietTime)
+	if s.waiting.Add(1) <= sh.spareProcs && sh.look(quietTime) && sh.gathers() {
+		pause := unix.NsecToTimespec(int64(gatherTime))
+		_ = unix.Nanosleep(&pause, nil) // interrupted is shorter
+		sh.look(0)
 	}
 	s.waiting.Add(-1)
 	if sh.got > 0 {
@@ -85,6 +98,14 @@ func (sh *shard) wait() error {
 	return errors.Join(err, sh.parked.Control(func(parker uintptr) {
 		_ = unix.EpollCtl(int(parker), unix.EPOLL_CTL_DEL, sh.epoll, nil) // it is there
 	}))
+}
+
+// gathers reports whether to wait for more packets: there is nothing to gain
+// where few come, nor where a socket had more than was asked for.
+func (sh *shard) gathers() bool {
+	behind := sh.behind
+	sh.behind = false
+	return sh.busy && !behind
 }
 
 // look asks for events for up to wait milliseconds.
@@ -120,8 +141,11 @@ func (sh *shard) receive(fd int) int {
 	if inboxSlots-sh.used < minWant {
 		sh.flush()
 	}
-	got, _ := sh.in.receive(fd, sh.used, min(maxWant, inboxSlots-sh.used))
+	want := min(maxWant, inboxSlots-sh.used)
+	got, _ := sh.in.receive(fd, sh.used, want)
+	sh.behind = sh.behind || got == want
 	sh.used += got
+	sh.taken += got
 	return got
 }
 

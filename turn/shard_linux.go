@@ -57,6 +57,11 @@ type shard struct {
 	yielded    time.Time
 	spareProcs int32
 
+	// taken counts packets since yielded; busy is whether they were many, and
+	// behind whether a socket may have more than was taken.
+	taken        int
+	busy, behind bool
+
 	// in holds received datagrams: slots below used may be pointed to by
 	// parcels and by down. Of the wire's batch, at is the next slot to look
 	// at and end where it ends; rest is what is left of the slot before.
