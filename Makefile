@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # What the tests drive, as command:Debian package.
-PROGRAMS := redis-server:redis-server chromium:chromium certutil:libnss3-tools sipp:sip-tester baresip:baresip-core svmap:sipvicious
+PROGRAMS := redis-server:redis-server chromium:chromium certutil:libnss3-tools sipp:sip-tester baresip:baresip-core svmap:sipvicious ip:iproute2 nft:nftables
 # Modules of ours; the demo has its own, so that LiveKit stays out of go.mod.
 MODULES := . deploy/demo
 TOOL := go tool -modfile='$(CURDIR)/tools/go.mod'

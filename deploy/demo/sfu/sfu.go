@@ -34,8 +34,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// loopback is the only address the server is told of.
-const loopback = "127.0.0.1"
+// place is where a server listens. Outside of tests there is only here.
+type place struct {
+	// IP is the only address it is told of, NIC the interface that has it.
+	IP, NIC string
+	// ICE is what it tells browsers to ask, in its own YAML.
+	ICE string
+}
+
+// here is the loopback. Nothing listens on port 9: the door puts its own relay
+// there for each participant.
+func here() place {
+	return place{IP: "127.0.0.1", NIC: "lo", ICE: `stun_servers: ["127.0.0.1:9"]`}
+}
 
 // attempts is how often free ports are looked for again: between finding a
 // port free and LiveKit opening it, another program may take it.
@@ -75,7 +86,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 
 	var faults []error
 	for range attempts {
-		s, err := start(ctx)
+		s, err := start(ctx, here())
 		if err == nil {
 			return s, nil
 		}
@@ -87,22 +98,22 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	return nil, fmt.Errorf("starting the conference server: %w", errors.Join(faults...))
 }
 
-func start(ctx context.Context) (*Server, error) {
+func start(ctx context.Context, at place) (*Server, error) {
 	s := &Server{
 		Key:    "demo" + rand.Text()[:8],
 		Secret: rand.Text() + rand.Text(),
-		Media:  netip.PrefixFrom(netip.MustParseAddr(loopback), 32),
+		Media:  netip.PrefixFrom(netip.MustParseAddr(at.IP), 32),
 		ended:  make(chan error, 1),
 	}
-	web, err := freePort(ctx, "tcp")
+	web, err := freePort(ctx, "tcp", at.IP)
 	if err != nil {
 		return nil, err
 	}
-	if s.Port, err = freePort(ctx, "udp"); err != nil {
+	if s.Port, err = freePort(ctx, "udp", at.IP); err != nil {
 		return nil, err
 	}
-	s.URL = "http://" + net.JoinHostPort(loopback, strconv.Itoa(web))
-	if s.livekit, err = build(s, web); err != nil {
+	s.URL = "http://" + net.JoinHostPort(at.IP, strconv.Itoa(web))
+	if s.livekit, err = build(s, web, at); err != nil {
 		return nil, err
 	}
 	go func() { s.ended <- s.livekit.Start() }()
@@ -130,8 +141,8 @@ func (s *Server) abandon() {
 }
 
 // build makes the server without opening its web port.
-func build(s *Server, web int) (*service.LivekitServer, error) {
-	conf, err := config.NewConfig(settings(s, web), true, nil, nil)
+func build(s *Server, web int, at place) (*service.LivekitServer, error) {
+	conf, err := config.NewConfig(settings(s, web, at), true, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("reading its settings: %w", err)
 	}
@@ -177,10 +188,9 @@ var (
 //
 //   - tcp_port 0, or it listens for media on every interface.
 //   - node_ip and a STUN server are named because LiveKit otherwise asks, and
-//     tells browsers to ask, public STUN servers. Nothing listens on port 9:
-//     the door puts its own relay there for each participant.
+//     tells browsers to ask, public STUN servers.
 //   - auto_create false: a room exists when the door has made it.
-func settings(s *Server, web int) string {
+func settings(s *Server, web int, at place) string {
 	return fmt.Sprintf(`
 port: %d
 bind_addresses: [%s]
@@ -188,11 +198,11 @@ rtc:
   node_ip: %[2]s
   use_external_ip: false
   enable_loopback_candidate: true
-  interfaces: {includes: [lo]}
+  interfaces: {includes: [%[6]s]}
   ips: {includes: [%[2]s/32]}
   udp_port: %[3]d
   tcp_port: 0
-  stun_servers: ["%[2]s:9"]
+  %[7]s
 room:
   auto_create: false
 keys:
@@ -200,7 +210,7 @@ keys:
 logging:
   level: warn
   pion_level: error
-`, web, loopback, s.Port, s.Key, s.Secret)
+`, web, at.IP, s.Port, s.Key, s.Secret, at.NIC, at.ICE)
 }
 
 // answers returns when the health page says OK.
@@ -257,14 +267,14 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 }
 
-// freePort finds a port of the loopback that nobody uses now, below those that
+// freePort finds a port of ip that nobody uses now, below those that
 // the system hands to outgoing connections: LiveKit opens it itself, later, and
 // none of those may take it in between.
-func freePort(ctx context.Context, network string) (int, error) {
+func freePort(ctx context.Context, network, ip string) (int, error) {
 	var lc net.ListenConfig
 	for range 100 {
 		port := 30_000 + mathrand.IntN(2_700) //nolint:gosec // a port, no secret
-		at := net.JoinHostPort(loopback, strconv.Itoa(port))
+		at := net.JoinHostPort(ip, strconv.Itoa(port))
 		var c io.Closer
 		var err error
 		if network == "udp" {
