@@ -7,6 +7,7 @@
 package auth
 
 import (
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -35,13 +36,28 @@ type Provider struct {
 	ID     string // of the redirect URI: a-z, 0-9 and dash, at most 32
 	Name   string // in words, as shown on the button and to the host
 	Issuer string // exactly as the provider writes it
+	// IssuerTemplate is for one provider of many institutions, whose tokens
+	// each name the institution's own issuer:
+	// "https://login.microsoftonline.com/{tenantid}/v2.0" (Entra). Issuer then
+	// is where discovery is found. A token must name the issuer of its tid.
+	IssuerTemplate string
+	// Tenants are the institutions let in by IssuerTemplate, by their tid.
+	Tenants []string
 	// ClientID and ClientSecret are what the provider registered. An empty
 	// secret is a public client, which needs PKCE.
 	ClientID     string
 	ClientSecret string
 	// ClientAuth is how the secret is sent: "auto" (as discovery says),
-	// "basic" or "post". Default auto.
+	// "basic" or "post"; or "private_key_jwt", as auto is with a Key. Default
+	// auto.
 	ClientAuth string
+	// Key proves the client in place of a secret (RFC 7523), KeyID names it to
+	// the provider.
+	Key   crypto.Signer
+	KeyID string
+	// ClientAudience is who the proof by Key is for. Default the issuer; Entra
+	// wants its token endpoint.
+	ClientAudience string
 	// Endpoints replaces discovery where the first four are given.
 	Endpoints Endpoints
 	// Algorithms are the signatures that are believed. Default: those that
@@ -71,6 +87,9 @@ type Provider struct {
 	ClaimsFrom string
 	// ClaimMap says which claim is what.
 	ClaimMap ClaimMap
+	// Organisations are words for values of the organisation claim that say
+	// nothing to a host: "13002526500013" is a ministry.
+	Organisations map[string]string
 	// EmailVerified is "require" (an address must be said to be verified),
 	// "assume" (the institution gives out its own addresses) or "ignore" (no
 	// address is ever taken for verified). Default require.
@@ -112,7 +131,10 @@ type Endpoints struct {
 // and lists ("realm_access.roles"); several names separated by spaces are
 // joined ("given_name usual_name").
 type ClaimMap struct {
-	Subject      string // default sub; the ID token's sub is checked in any case
+	// Subject is by default sub, and "tid oid" with IssuerTemplate, whose
+	// sub differs from client to client. The ID token's sub is checked in any
+	// case.
+	Subject      string
 	Name         string // default name, else given_name and family_name
 	Email        string // default email
 	Organisation string // default none

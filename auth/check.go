@@ -13,11 +13,21 @@ import (
 
 const maxSkew = 5 * time.Minute
 
+// Check returns every fault of the provider by itself, each as "field: what".
+func (p Provider) Check() error {
+	_, err := p.complete()
+	return err
+}
+
 // complete returns the provider with its defaults, and every fault in it.
 func (p Provider) complete() (Provider, error) {
 	def(&p.ClientAuth, "auto")
 	def(&p.PKCE, "auto")
 	def(&p.ClaimsFrom, "both")
+	if p.IssuerTemplate != "" {
+		def(&p.ClaimMap.Subject, "tid oid")
+		def(&p.EmailVerified, "ignore")
+	}
 	def(&p.EmailVerified, "require")
 	def(&p.ClaimMap.Subject, "sub")
 	def(&p.ClaimMap.Email, "email")
@@ -28,7 +38,9 @@ func (p Provider) complete() (Provider, error) {
 	return p, errors.Join(
 		p.checkName(),
 		p.checkAddresses(),
-		oneOf("client_auth", p.ClientAuth, "auto", "basic", "post"),
+		p.checkTenants(),
+		p.checkKey(),
+		oneOf("client_auth", p.ClientAuth, "auto", "basic", "post", "private_key_jwt"),
 		oneOf("pkce", p.PKCE, "auto", "on", "off"),
 		oneOf("claims_from", p.ClaimsFrom, "both", "id_token", "userinfo"),
 		oneOf("email_verified", p.EmailVerified, "require", "assume", "ignore"),
@@ -67,7 +79,7 @@ func (p Provider) checkName() error {
 	if p.ClientID == "" {
 		faults = append(faults, errors.New("client_id: missing"))
 	}
-	if p.ClientSecret == "" && p.PKCE == "off" {
+	if p.public() && p.PKCE == "off" {
 		faults = append(faults, errors.New("pkce: a client without a secret needs it"))
 	}
 	if p.Skew < 0 || p.Skew > maxSkew {

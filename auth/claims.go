@@ -156,8 +156,11 @@ func (p *provider) person(id identity, now time.Time) (meeting.Person, error) {
 	}
 	acr, _ := id.token["acr"].(string)
 	organisation, _ := join(from, p.ClaimMap.Organisation, ", ")
+	if words := p.Organisations[organisation]; words != "" {
+		organisation = words
+	}
 	person := meeting.Person{
-		Issuer: p.Issuer, Subject: subject, Name: p.name(from), Email: email,
+		Issuer: id.issuer, Subject: subject, Name: p.name(from), Email: email,
 		Evidence: meeting.Evidence{
 			Method: meeting.OIDC, Provider: p.Name, Organisation: clean(organisation),
 			EmailVerified: verified, ACR: acr, AMR: id.token.all("amr"), At: now,

@@ -16,7 +16,7 @@ import (
 // What a provider may cost. A person waits for it, and so do the others
 // behind them.
 const (
-	timeout  = 4 * time.Second // for one request, body and all
+	timeout  = 3 * time.Second // for one request, body and all
 	maxReply = 1 << 20         // bytes
 	patience = 5               // failures in a row before the breaker opens
 	cooldown = 10 * time.Second

@@ -164,7 +164,11 @@ func (p *provider) discover(ctx context.Context) (*metadata, error) {
 // accept refuses a provider that does not tell of itself what is needed, or
 // not about itself.
 func (p *provider) accept(m *metadata) error {
-	if m.Issuer != p.Issuer { // Discovery §4.3: MUST be identical.
+	want := p.Issuer
+	if p.IssuerTemplate != "" {
+		want = p.IssuerTemplate
+	}
+	if m.Issuer != want { // Discovery §4.3: MUST be identical.
 		return errors.New("discovery: it names another issuer")
 	}
 	faults := []error{
@@ -208,7 +212,7 @@ func (p *provider) believed(listed []string) []string {
 // pkce reports whether the code is bound to us by RFC 7636.
 func (p *provider) pkce(m *metadata) bool {
 	switch {
-	case p.PKCE == "on", p.ClientSecret == "":
+	case p.PKCE == "on", p.public():
 		return true
 	case p.PKCE == "off":
 		return false

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,7 +73,7 @@ func (o *OIDC) finish(ctx context.Context, p *provider, query url.Values, tx Tra
 	if !o.done.first("state "+tx.State, now, tx.Started.Add(SignInLife)) {
 		return none, Session{}, p.doubt(meeting.SignIn, "replayed")
 	}
-	token, err := p.exchange(ctx, m, query.Get("code"), tx)
+	token, err := p.exchange(ctx, m, query.Get("code"), tx, now)
 	if err != nil {
 		return none, Session{}, err
 	}
@@ -90,7 +91,7 @@ func (o *OIDC) finish(ctx context.Context, p *provider, query url.Values, tx Tra
 		return none, Session{}, err
 	}
 	sid, _ := id.token["sid"].(string)
-	return person, Session{Provider: p.ID, Issuer: p.Issuer, Subject: id.subject, SID: sid, IDToken: id.raw}, nil
+	return person, Session{Provider: p.ID, Issuer: id.issuer, Subject: id.subject, SID: sid, IDToken: id.raw}, nil
 }
 
 // returned checks that this browser asked this provider, before anything is
@@ -112,7 +113,7 @@ func (p *provider) returned(query url.Values, tx Transaction, now time.Time) err
 	if !same(query.Get("state"), tx.State) {
 		return p.doubt(meeting.Invalid, "state")
 	}
-	if iss := query.Get("iss"); query.Has("iss") && iss != p.Issuer { // RFC 9207 §2.4.
+	if iss := query.Get("iss"); query.Has("iss") && !slices.Contains(p.issuers(), iss) { // RFC 9207 §2.4.
 		return p.doubt(meeting.Invalid, "iss_parameter")
 	}
 	return nil
@@ -137,14 +138,18 @@ func (p *provider) answered(query url.Values) error {
 }
 
 // exchange turns the code into tokens at the provider of the transaction.
-func (p *provider) exchange(ctx context.Context, m *metadata, code string, tx Transaction) (*oauth2.Token, error) {
+func (p *provider) exchange(ctx context.Context, m *metadata, code string, tx Transaction, now time.Time) (*oauth2.Token, error) {
 	var opts []oauth2.AuthCodeOption
 	if tx.Verifier != "" {
 		opts = append(opts, oauth2.VerifierOption(tx.Verifier))
 	} else if p.pkce(m) {
 		return nil, p.doubt(meeting.Invalid, "pkce")
 	}
-	token, err := p.oauth(m).Exchange(oidc.ClientContext(ctx, p.client), code, opts...)
+	proof, err := p.assertion(now)
+	if err != nil {
+		return nil, err
+	}
+	token, err := p.oauth(m).Exchange(oidc.ClientContext(ctx, p.client), code, append(opts, proof...)...)
 	var r *oauth2.RetrieveError
 	switch {
 	case err == nil:

@@ -40,7 +40,9 @@ func (o *OIDC) LogoutURL(ctx context.Context, s Session, after string) (redirect
 	}
 	state = secret()
 	q := u.Query() // RP-Initiated Logout §2.
-	q.Set("client_id", p.ClientID)
+	if !p.Terse {  // who has the hint knows the client
+		q.Set("client_id", p.ClientID)
+	}
 	q.Set("post_logout_redirect_uri", after)
 	q.Set("state", state)
 	if s.IDToken != "" {
@@ -83,11 +85,7 @@ func (o *OIDC) backChannel(ctx context.Context, token string, now time.Time) (Lo
 		return Logout{}, err
 	}
 	view := p.keys.forLogout()
-	t, err := oidc.NewVerifier(p.Issuer, view, &oidc.Config{
-		ClientID:             p.ClientID,
-		SupportedSigningAlgs: p.believed(m.Algorithms),
-		Now:                  func() time.Time { return now.Add(-p.Skew) },
-	}).VerifyLogout(ctx, token)
+	t, err := p.verifier(token, view, p.ClientID, m.Algorithms, now).VerifyLogout(ctx, token)
 	if err != nil {
 		return Logout{}, p.distrustLogout(view, err)
 	}
@@ -97,7 +95,7 @@ func (o *OIDC) backChannel(ctx context.Context, token string, now time.Time) (Lo
 	if !o.done.first("jti "+p.ID+" "+t.TokenID, now, now.Add(2*logoutTokenAge)) {
 		return Logout{}, p.doubt(meeting.Invalid, "jti")
 	}
-	return Logout{Provider: p.ID, Issuer: p.Issuer, Subject: t.Subject, SID: t.SessionID}, nil
+	return Logout{Provider: p.ID, Issuer: t.Issuer, Subject: t.Subject, SID: t.SessionID}, nil
 }
 
 // addressee finds the provider and client a token claims to be from and for.
@@ -123,7 +121,7 @@ func (o *OIDC) addressee(token string) (*provider, string) {
 	}
 	check := "iss"
 	for _, p := range o.providers {
-		if body["iss"] != p.Issuer || !slices.Contains(p.Logout, "backchannel") {
+		if iss, _ := body["iss"].(string); !slices.Contains(p.issuers(), iss) || !slices.Contains(p.Logout, "backchannel") {
 			continue
 		}
 		check = "aud"

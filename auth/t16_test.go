@@ -3,6 +3,8 @@ package auth_test
 import (
 	"crypto/x509"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -38,7 +40,7 @@ func TestT16ProviderDown(t *testing.T) {
 		}
 		wg.Wait()
 		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("a hundred persons waited %v, want 4 s", took)
+			t.Errorf("a hundred persons waited %v, want 3 s", took)
 		}
 		if n := op.Hits(discovery); n != 1 {
 			t.Errorf("a hundred persons made %d requests, want 1", n)
@@ -163,12 +165,45 @@ func TestSignInOverTLS(t *testing.T) {
 	if _, _, err := signIn(t.Context(), o, op); err != nil {
 		t.Error(err)
 	}
+	through := 0
+	way := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		through++
+		tunnel(t, w, r)
+	}))
+	defer way.Close()
+	at, err := url.Parse(way.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	led := reach(t, srv.URL, func(p *auth.Provider) {
+		p.ClientID, p.ClientSecret, p.RootCAs, p.Proxy = op.ClientID, op.ClientSecret, roots, at
+	})
+	if _, _, err := signIn(t.Context(), led, op); err != nil || through == 0 {
+		t.Errorf("through the site's proxy: %v after %d connections", err, through)
+	}
 	proxied := reach(t, srv.URL, func(p *auth.Provider) {
 		p.RootCAs, p.Proxy = roots, &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 	})
 	if _, _, err := proxied.Start(t.Context(), "hospital"); outcome(err) != "unavailable" {
 		t.Errorf("through a proxy that is not there: outcome = %s, want unavailable", outcome(err))
 	}
+}
+
+// tunnel is an HTTP proxy (RFC 9110 §9.3.6).
+func tunnel(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	out, err := new(net.Dialer).DialContext(r.Context(), "tcp", r.Host)
+	if err != nil || r.Method != http.MethodConnect {
+		t.Errorf("%s %s: %v", r.Method, r.Host, err)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+	in, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	go func() { _, _ = io.Copy(out, in); _ = out.Close() }()
+	go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
 }
 
 func TestFinishTooLate(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 // identity is what was checked of an answer.
 type identity struct {
 	raw      string // the ID token
+	issuer   string
 	subject  string
 	token    claims
 	userinfo claims
@@ -33,11 +34,7 @@ func (p *provider) identify(ctx context.Context, m *metadata, t *oauth2.Token, t
 		return identity{}, p.doubt(meeting.Unverified, "id_token_missing")
 	}
 	view := p.keys.forLogin()
-	token, err := oidc.NewVerifier(p.Issuer, view, &oidc.Config{
-		ClientID:             p.ClientID,
-		SupportedSigningAlgs: p.believed(m.Algorithms),
-		Now:                  func() time.Time { return now.Add(-p.Skew) },
-	}).Verify(ctx, raw)
+	token, err := p.verifier(raw, view, p.ClientID, m.Algorithms, now).Verify(ctx, raw)
 	if err != nil {
 		return identity{}, p.distrust(view, err, "")
 	}
@@ -52,7 +49,7 @@ func (p *provider) identify(ctx context.Context, m *metadata, t *oauth2.Token, t
 	if check := p.check(c, token, t.AccessToken, tx, now); check != "" {
 		return identity{}, p.doubt(meeting.Unverified, check)
 	}
-	return identity{raw: raw, subject: token.Subject, token: c}, nil
+	return identity{raw: raw, issuer: p.issuer(raw), subject: token.Subject, token: c}, nil
 }
 
 // check returns the word of the first check that fails, or "".
@@ -61,11 +58,14 @@ func (p *provider) check(c claims, t *oidc.IDToken, access string, tx Transactio
 	nonce, _ := c["nonce"].(string)
 	azp, _ := c["azp"].(string)
 	_, hasAZP := c["azp"]
+	tid, _ := c["tid"].(string)
 	switch {
 	// encoding/json matches keys without case, so what the library read may
 	// be another claim than the one of that name.
 	case sub == "" || sub != t.Subject || len(sub) > 255:
 		return "sub"
+	case p.IssuerTemplate != "" && (!slices.Contains(p.Tenants, tid) || c["iss"] != p.tenant(tid)):
+		return "tid"
 	case !same(nonce, tx.Nonce): // step 11.
 		return "nonce"
 	case t.IssuedAt.IsZero(), c["iat"] == nil:
@@ -168,7 +168,7 @@ func (p *provider) signed(ctx context.Context, m *metadata, jwt []byte, now time
 	if len(listed) == 0 {
 		listed = m.Algorithms
 	}
-	token, err := oidc.NewVerifier(p.Issuer, view, &oidc.Config{
+	token, err := oidc.NewVerifier(p.issuer(string(jwt)), view, &oidc.Config{
 		ClientID:             p.ClientID,
 		SupportedSigningAlgs: p.believed(listed),
 		SkipExpiryCheck:      true, // exp is not required there; see below.

@@ -57,7 +57,7 @@ func (f *File) owner(o Owner) api.Owner {
 	a := api.Owner{Name: o.Name, Email: o.Email, Subject: o.Subject}
 	for i := range f.Providers {
 		if o.Provider != "" && f.Providers[i].ID == o.Provider {
-			a.Issuer = f.Providers[i].Issuer
+			a.Issuer = f.Providers[i].issuerOf()
 		}
 	}
 	return a

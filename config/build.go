@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"vestibule/auth"
 	"vestibule/cert"
 	"vestibule/conference/livekit"
 	"vestibule/house"
@@ -154,30 +153,6 @@ func (b *builder) mail(h *house.Config) {
 	if err == nil {
 		h.Mailer = s
 	}
-}
-
-func (b *builder) providers(h *house.Config) {
-	for i := range b.f.Providers {
-		p := &b.f.Providers[i]
-		key := fmt.Sprintf("providers[%d]", i)
-		h.OIDC.Providers = append(h.OIDC.Providers, auth.Provider{
-			ID: p.ID, Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID,
-			ClientSecret: b.secret(p.ClientSecret, key+".client_secret"), Scopes: p.Scopes, PKCE: p.PKCE, Prompt: p.Prompt,
-			MaxAge: p.MaxAge, ACR: p.ACR, AMR: p.AMR, Terse: p.Terse, Claims: p.Claims, ClaimsFrom: p.ClaimsFrom,
-			ClaimMap:      auth.ClaimMap(p.ClaimMap),
-			EmailVerified: p.EmailVerified, Member: auth.Rule(p.Member), ExtraParams: p.ExtraParams, Keep: p.Keep,
-			RootCAs: b.pool(p.CAFile, key+".ca_file"), Logout: p.Logout,
-		})
-		if u, err := url.Parse(p.Issuer); err == nil {
-			h.SignInOrigins = append(h.SignInOrigins, u.Scheme+"://"+u.Host)
-		}
-	}
-	h.OIDC.Callback = b.f.Door + "/oidc/callback/"
-	if len(h.OIDC.Providers) == 0 {
-		return
-	}
-	_, err := auth.New(h.OIDC)
-	b.fault("providers", err)
 }
 
 func (b *builder) turn(h *house.Config, certs *cert.Certs) {

@@ -102,45 +102,6 @@ type Mail struct {
 	DangerouslyPlain bool   `yaml:"dangerously_plain"`
 }
 
-// Provider is one identity provider.
-type Provider struct {
-	ID            string            `yaml:"id"`
-	Name          string            `yaml:"name"`
-	Issuer        string            `yaml:"issuer"`
-	ClientID      string            `yaml:"client_id"`
-	ClientSecret  Secret            `yaml:"client_secret"`
-	Scopes        []string          `yaml:"scopes"`
-	PKCE          string            `yaml:"pkce"`
-	ACR           []string          `yaml:"acr"`
-	AMR           []string          `yaml:"amr"`
-	EmailVerified string            `yaml:"email_verified"`
-	ClaimsFrom    string            `yaml:"claims_from"`
-	ClaimMap      ClaimMap          `yaml:"claim_map"`
-	Member        Rule              `yaml:"member"`
-	Keep          []string          `yaml:"keep"`
-	Prompt        string            `yaml:"prompt"`
-	MaxAge        time.Duration     `yaml:"max_age"`
-	Terse         bool              `yaml:"terse"`
-	Claims        string            `yaml:"claims"`
-	ExtraParams   map[string]string `yaml:"extra_params"`
-	CAFile        string            `yaml:"ca_file"`
-	Logout        []string          `yaml:"logout"`
-}
-
-// ClaimMap says which claims hold what.
-type ClaimMap struct {
-	Subject      string `yaml:"subject"`
-	Name         string `yaml:"name"`
-	Email        string `yaml:"email"`
-	Organisation string `yaml:"organisation"`
-}
-
-// Rule asks that a claim has one of the values.
-type Rule struct {
-	Claim  string   `yaml:"claim"`
-	Values []string `yaml:"values"`
-}
-
 // Conference is the server behind the door.
 type Conference struct {
 	LiveKit LiveKit `yaml:"livekit"`

@@ -210,22 +210,6 @@ func (c *checker) mail() {
 	c.bad(m.From == "", "mail.from", "is missing", "the address that guests see")
 }
 
-func (c *checker) provider(p *Provider, key string) {
-	c.bad(p.ID == "", key+".id", "is missing", "a short word, part of the redirect URI")
-	c.bad(p.Name == "", key+".name", "is missing", "as people say it; it stands on the button")
-	c.bad(p.Issuer == "", key+".issuer", "is missing", "exactly as the provider writes it")
-	c.bad(p.ClientID == "", key+".client_id", "is missing", "")
-	if p.PKCE != "" {
-		c.oneOf(p.PKCE, key+".pkce", "auto", "on", "off")
-	}
-	if p.EmailVerified != "" {
-		c.oneOf(p.EmailVerified, key+".email_verified", "require", "assume", "ignore")
-	}
-	if p.ClaimsFrom != "" {
-		c.oneOf(p.ClaimsFrom, key+".claims_from", "both", "id_token", "userinfo")
-	}
-}
-
 func (c *checker) conference() {
 	l := &c.f.Conference.LiveKit
 	c.bad(l.URL == "", "conference.livekit.url", "is missing", "where LiveKit's API answers: http://127.0.0.1:7880")

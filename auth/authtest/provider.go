@@ -19,6 +19,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,21 +36,28 @@ type Provider struct {
 	Issuer       string
 	ClientID     string
 	ClientSecret string
-	Person       Claims // what is known of the person, sub among it
-	Keys         []Key  // published; the first one signs
+	ClientKey    crypto.PublicKey // in place of the secret: private_key_jwt
+	Person       Claims           // what is known of the person, sub among it
+	Keys         []Key            // published; the first one signs
 
-	Discovery func(Claims)                // changes what is told of itself
-	IDToken   func(Claims)                // changes the ID token's claims
-	Sign      func(Claims) string         // replaces the signature of the ID token
-	UserInfo  func(Claims)                // changes the userinfo claims
-	Signed    bool                        // userinfo is a JWT
-	Token     http.HandlerFunc            // replaces the token endpoint
-	Answer    func(url.Values)            // changes what the browser brings back
-	Instead   map[string]http.HandlerFunc // replaces any other path
+	Discovery func(Claims)           // changes what is told of itself
+	Asked     func(url.Values) error // refuses what the browser brings to sign in
+	AskedOut  func(url.Values) error // the same to sign out
+	// Tells changes the claims of whichever of both is being made, by what was
+	// asked for.
+	Tells    func(asked url.Values, idToken, userInfo Claims)
+	IDToken  func(Claims)                // changes the ID token's claims, after Tells
+	Sign     func(Claims) string         // replaces the signature of the ID token
+	UserInfo func(Claims)                // changes the userinfo claims
+	Signed   bool                        // userinfo is a JWT
+	Token    http.HandlerFunc            // replaces the token endpoint
+	Answer   func(url.Values)            // changes what the browser brings back
+	Instead  map[string]http.HandlerFunc // replaces any other path
 
 	mu    sync.Mutex // guards the rest
 	codes map[string]grant
 	hits  map[string]int
+	jtis  map[string]bool // of assertions seen
 }
 
 type grant struct {
@@ -164,7 +173,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h(w, r)
 		return
 	}
-	switch r.URL.Path {
+	switch strings.TrimPrefix(r.URL.Path, path(p.Issuer)) {
 	case "/.well-known/openid-configuration":
 		reply(w, http.StatusOK, p.discovery())
 	case "/jwks":
@@ -221,12 +230,17 @@ func (p *Provider) Authorize(address string) (url.Values, error) {
 	}
 	q := u.Query()
 	switch {
-	case u.Host != host(p.Issuer) || u.Path != "/authorize":
+	case u.Scheme+"://"+u.Host+u.Path != p.discovery()["authorization_endpoint"]:
 		return nil, fmt.Errorf("sent to %s%s", u.Host, u.Path)
 	case q.Get("client_id") != p.ClientID || q.Get("response_type") != "code":
 		return nil, fmt.Errorf("odd request: %v", q)
 	case len(q.Get("state")) < 32 || len(q.Get("nonce")) < 32:
 		return nil, fmt.Errorf("state or nonce of less than 32 characters: %v", q)
+	}
+	if p.Asked != nil {
+		if err := p.Asked(q); err != nil {
+			return nil, err
+		}
 	}
 	code, access := random(), random()
 	p.mu.Lock()
@@ -249,7 +263,15 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	if !basic {
 		id, secret = r.PostFormValue("client_id"), r.PostFormValue("client_secret")
 	}
-	if id != p.ClientID || secret != p.ClientSecret {
+	if p.ClientKey != nil {
+		secret, p.ClientSecret = "", ""
+		if err := p.assertion(r); err != nil {
+			reply(w, http.StatusUnauthorized, Claims{"error": "invalid_client", "error_description": err.Error()})
+			return
+		}
+	}
+	ways, told := p.discovery()["token_endpoint_auth_methods_supported"].([]string)
+	if basic && told && !slices.Contains(ways, "client_secret_basic") || id != p.ClientID || secret != p.ClientSecret {
 		reply(w, http.StatusUnauthorized, Claims{"error": "invalid_client", "error_description": "secret words"})
 		return
 	}
@@ -282,6 +304,9 @@ func (p *Provider) idToken(g grant) string {
 		"at_hash": base64.RawURLEncoding.EncodeToString(sum[:16]),
 	}
 	maps.Copy(c, p.Person)
+	if p.Tells != nil {
+		p.Tells(g.request, c, Claims{})
+	}
 	if p.IDToken != nil {
 		p.IDToken(c)
 	}
@@ -293,7 +318,7 @@ func (p *Provider) idToken(g grant) string {
 
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
-	_, ok := p.codes["access "+trimBearer(r.Header.Get("Authorization"))]
+	g, ok := p.codes["access "+trimBearer(r.Header.Get("Authorization"))]
 	p.mu.Unlock()
 	if !ok {
 		w.WriteHeader(http.StatusUnauthorized)
@@ -302,6 +327,9 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	c := maps.Clone(p.Person)
 	if p.Signed {
 		maps.Copy(c, Claims{"iss": p.Issuer, "aud": p.ClientID, "exp": time.Now().Unix() + 60})
+	}
+	if p.Tells != nil {
+		p.Tells(g.request, Claims{}, c)
 	}
 	if p.UserInfo != nil {
 		p.UserInfo(c)
@@ -356,12 +384,16 @@ func reply(w http.ResponseWriter, status int, v any) {
 
 func random() string { return rand.Text() }
 
-func host(issuer string) string {
+func host(issuer string) string { return parse(issuer).Host }
+
+func path(issuer string) string { return parse(issuer).Path }
+
+func parse(issuer string) *url.URL {
 	u, err := url.Parse(issuer)
 	if err != nil {
 		panic(err)
 	}
-	return u.Host
+	return u
 }
 
 func trimBearer(s string) string {

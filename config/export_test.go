@@ -1,0 +1,15 @@
+package config
+
+import (
+	"log/slog"
+
+	"vestibule/auth"
+	"vestibule/house"
+)
+
+// OIDC builds the sign-in alone: the rest of an example needs a machine.
+func (f *File) OIDC() (auth.Config, error) {
+	b, h := &builder{f: f, log: slog.New(slog.DiscardHandler)}, &house.Config{}
+	b.providers(h)
+	return h.OIDC, join(b.faults)
+}
