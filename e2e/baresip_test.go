@@ -35,6 +35,13 @@ type event struct {
 // hears.
 func newBaresip(t *testing.T, hertz float64) *baresip {
 	t.Helper()
+	return newBaresipAt(t, hertz, "127.0.0.1:0", "")
+}
+
+// newBaresipAt starts one that can be called, with further settings of its
+// account.
+func newBaresipAt(t *testing.T, hertz float64, at, account string) *baresip {
+	t.Helper()
 	program, err := exec.LookPath("baresip")
 	if err != nil {
 		t.Fatal("baresip is missing: apt-get install baresip-core")
@@ -43,13 +50,13 @@ func newBaresip(t *testing.T, hertz float64) *baresip {
 	control := freePort(t)
 	writeTone(t, filepath.Join(b.dir, "say.wav"), hertz, 90*time.Second)
 	config := []string{
-		"sip_listen 127.0.0.1:0", "audio_source aufile," + filepath.Join(b.dir, "say.wav"), "audio_player aufile," + filepath.Join(b.dir, "heard.wav"),
+		"sip_listen " + at, "audio_source aufile," + filepath.Join(b.dir, "say.wav"), "audio_player aufile," + filepath.Join(b.dir, "heard.wav"),
 		"audio_alert aufile," + filepath.Join(b.dir, "alert.wav"), "snd_path " + b.dir, "module_path /usr/lib/baresip/modules",
 		"module g711.so", "module sndfile.so", "module aufile.so", "module account.so", "module menu.so", "module ctrl_tcp.so",
 		"ctrl_tcp_listen 127.0.0.1:" + control,
 	}
 	for name, text := range map[string]string{
-		"config": strings.Join(config, "\n") + "\n", "accounts": "<sip:salle1@127.0.0.1>;regint=0\n", "contacts": "",
+		"config": strings.Join(config, "\n") + "\n", "accounts": "<sip:salle1@127.0.0.1>;regint=0" + account + "\n", "contacts": "",
 	} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -174,9 +174,6 @@ func (c *Call) remote(o *offer) netip.AddrPort {
 	return netip.AddrPortFrom(c.peer.remote.Addr(), o.remote.Port())
 }
 
-// silentFor is how long a device that is not on hold may send nothing.
-const silentFor = time.Minute
-
 // listen hangs up on a line that has died.
 func (c *Call) listen() {
 	tick := time.NewTicker(5 * time.Second)
@@ -193,7 +190,7 @@ func (c *Call) listen() {
 			if held {
 				since = now
 			}
-			if heard := s.Stats().Heard; now.Sub(heard) > silentFor && now.Sub(since) > silentFor {
+			if heard := s.Stats().Heard; now.Sub(heard) > c.s.c.Silent && now.Sub(since) > c.s.c.Silent {
 				c.Hangup(c.s.lifetime())
 				return
 			}

@@ -44,6 +44,9 @@ type Config struct {
 	// PerMinute and Burst bound the new calls of one address that is no peer.
 	// Default 60 and 20.
 	PerMinute, Burst int
+	// Silent is how long a device that is not on hold may send nothing before
+	// its line counts as dead. Default 1m.
+	Silent time.Duration
 	// Target is the conference server that admitted callers are put through
 	// to by Join; nil: nobody is called from here.
 	Target *Target
@@ -123,6 +126,10 @@ func New(c Config) (*Server, error) {
 		fault((p.User == "") != (p.Secret == ""), fmt.Sprintf("peer %d needs both user and secret", i+1))
 		fault(p.Secret != "" && len(p.Secret) < 12, fmt.Sprintf("peer %d: the secret needs at least 12 characters", i+1))
 		fault(p.Registers && (len(p.Addresses) == 0 || p.Secret == ""), fmt.Sprintf("peer %d registers, and needs addresses and a secret", i+1))
+	}
+	fault(c.Silent < 0, "Silent is negative")
+	if c.Silent == 0 {
+		c.Silent = time.Minute
 	}
 	if c.Target != nil {
 		faults = append(faults, c.Target.fault(c.Peers))
