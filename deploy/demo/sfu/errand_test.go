@@ -39,10 +39,11 @@ const (
 
 // errand is what a person on a machine of the town does.
 type errand struct {
-	Do    string // one of the cases of do
-	To    string // the address it is about
-	Token string // that joins the room
-	ICE   string // what the conference server tells to ask
+	Do      string // one of the cases of do
+	Streets streets
+	To      string // the address it is about
+	Token   string // that joins the room
+	ICE     string // what the conference server tells to ask
 }
 
 // report is what came of it.
@@ -79,10 +80,12 @@ func (e errand) do(ctx context.Context) (report, error) {
 	case "relay":
 		return report{}, e.relay(ctx)
 	case "speak":
-		return report{}, e.speak(ctx)
+		return report{}, e.speak(ctx, lksdk.WithICETransportPolicy(webrtc.ICETransportPolicyRelay))
+	case "speak directly":
+		return report{}, e.speak(ctx, lksdk.WithDisableTURN())
 	case "listen":
 		return e.listen(ctx, lksdk.WithICETransportPolicy(webrtc.ICETransportPolicyRelay))
-	case "listen without relay":
+	case "listen directly":
 		return e.listen(ctx, lksdk.WithDisableTURN())
 	case "knock":
 		c, err := net.DialTimeout("tcp", e.To, time.Second)
@@ -96,7 +99,7 @@ func (e errand) do(ctx context.Context) (report, error) {
 
 // serve is the conference server, with one room.
 func (e errand) serve(ctx context.Context) (report, error) {
-	s, err := sfu.StartAt(ctx, sfu.Place{IP: conferenceIP, NIC: "eth0", ICE: e.ICE})
+	s, err := sfu.StartAt(ctx, sfu.Place{IP: e.Streets.Conference, NIC: "eth0", ICE: e.ICE})
 	if err != nil {
 		return report{}, err
 	}
@@ -108,37 +111,38 @@ func (e errand) serve(ctx context.Context) (report, error) {
 }
 
 // relayConfig is the relay of the door.
-func relayConfig() turn.Config {
+func relayConfig(s streets) turn.Config {
+	conference := netip.MustParseAddr(s.Conference)
 	return turn.Config{
 		Secret: []byte("0123456789abcdef0123456789abcdef"), Realm: "visio.test",
-		PublicIPs: []netip.Addr{netip.MustParseAddr(outsideIP)},
-		Peers:     turn.PeerPolicy{Prefixes: []netip.Prefix{netip.MustParsePrefix(conferenceIP + "/32")}},
+		PublicIPs: []netip.Addr{netip.MustParseAddr(s.Outside)},
+		Peers:     turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(conference, conference.BitLen())}},
 		Quota:     10, // every participant of the test has the same
 	}
 }
 
 // relay is the door, as far as traffic goes.
 func (e errand) relay(ctx context.Context) error {
-	s, err := turn.New(relayConfig())
+	s, err := turn.New(relayConfig(e.Streets))
 	if err != nil {
 		return err
 	}
-	if err := s.Listen(ctx, turn.Addresses{UDP: []string{net.JoinHostPort(outsideIP, relayPort)}}); err != nil {
+	if err := s.Listen(ctx, turn.Addresses{UDP: []string{net.JoinHostPort(e.Streets.Outside, relayPort)}}); err != nil {
 		return err
 	}
 	go func() { _ = s.Serve(ctx) }()
-	ln, err := net.Listen("tcp", net.JoinHostPort(outsideIP, doorPort))
+	ln, err := net.Listen("tcp", net.JoinHostPort(e.Streets.Outside, doorPort))
 	if err != nil {
 		return err
 	}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: e.To})
-	go func() { _ = http.Serve(ln, proxy) }() //nolint:gosec // for this test alone
+	go func() { _ = http.Serve(ln, proxy) }()
 	return nil
 }
 
-// speak publishes sound through the relay, for as long as it is let.
-func (e errand) speak(ctx context.Context) error {
-	room, err := e.join(ctx, lksdk.NewRoomCallback(), lksdk.WithICETransportPolicy(webrtc.ICETransportPolicyRelay))
+// speak publishes sound for as long as it is let.
+func (e errand) speak(ctx context.Context, how lksdk.ConnectOption) error {
+	room, err := e.join(ctx, lksdk.NewRoomCallback(), how)
 	if err != nil {
 		return err
 	}

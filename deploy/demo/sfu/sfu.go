@@ -99,10 +99,14 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 }
 
 func start(ctx context.Context, at place) (*Server, error) {
+	ip, err := netip.ParseAddr(at.IP)
+	if err != nil {
+		return nil, fmt.Errorf("reading its address: %w", err)
+	}
 	s := &Server{
 		Key:    "demo" + rand.Text()[:8],
 		Secret: rand.Text() + rand.Text(),
-		Media:  netip.PrefixFrom(netip.MustParseAddr(at.IP), 32),
+		Media:  netip.PrefixFrom(ip, ip.BitLen()),
 		ended:  make(chan error, 1),
 	}
 	web, err := freePort(ctx, "tcp", at.IP)
@@ -193,13 +197,13 @@ var (
 func settings(s *Server, web int, at place) string {
 	return fmt.Sprintf(`
 port: %d
-bind_addresses: [%s]
+bind_addresses: [%q]
 rtc:
-  node_ip: %[2]s
+  node_ip: %[2]q
   use_external_ip: false
   enable_loopback_candidate: true
   interfaces: {includes: [%[6]s]}
-  ips: {includes: [%[2]s/32]}
+  ips: {includes: [%[8]q]}
   udp_port: %[3]d
   tcp_port: 0
   %[7]s
@@ -210,7 +214,7 @@ keys:
 logging:
   level: warn
   pion_level: error
-`, web, at.IP, s.Port, s.Key, s.Secret, at.NIC, at.ICE)
+`, web, at.IP, s.Port, s.Key, s.Secret, at.NIC, at.ICE, s.Media)
 }
 
 // answers returns when the health page says OK.
@@ -278,9 +282,9 @@ func freePort(ctx context.Context, network, ip string) (int, error) {
 		var c io.Closer
 		var err error
 		if network == "udp" {
-			c, err = lc.ListenPacket(ctx, "udp4", at)
+			c, err = lc.ListenPacket(ctx, "udp", at)
 		} else {
-			c, err = lc.Listen(ctx, "tcp4", at)
+			c, err = lc.Listen(ctx, "tcp", at)
 		}
 		if err != nil {
 			continue

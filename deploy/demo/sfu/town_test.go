@@ -34,7 +34,7 @@ func inTown(t *testing.T) bool {
 			t.Fatalf("%s is missing: install the Debian package %s", program, pkg)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), executable(t), "-test.v", "-test.timeout=2m", "-test.run=^"+t.Name()+"$")
+	cmd := exec.CommandContext(t.Context(), executable(t), "-test.v", "-test.timeout=2m", "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
 	cmd.Env = append(os.Environ(), townVariable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if os.Getuid() != 0 {
@@ -65,18 +65,18 @@ func executable(t *testing.T) string {
 	return self
 }
 
-// Where the machines of the town are.
-const (
-	participantIP = "198.51.100.2"
-	outsideIP     = "198.51.100.1" // of the door, as participants see it
-	insideIP      = "192.0.2.10"   // of the door, as the conference server sees it
-	conferenceIP  = "192.0.2.2"
-)
+// streets are where the machines of a town are.
+type streets struct {
+	Participant string
+	Outside     string // of the door, as participants see it
+	Inside      string // of the door, as the conference server sees it
+	Conference  string
+}
 
 // buildTown makes a participant's machine, the door's and the conference
 // server's. The door's forwards everything: what keeps the participant from
 // the conference server is that one's own rules.
-func buildTown(t *testing.T) {
+func buildTown(t *testing.T, s streets) {
 	t.Helper()
 	run, err := filepath.EvalSymlinks("/var/run")
 	if err != nil {
@@ -90,16 +90,20 @@ func buildTown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	bits := "/24"
+	if strings.Contains(s.Inside, ":") {
+		bits = "/64 nodad"
+	}
 	for line := range strings.Lines(`
 ip netns add participant
 ip netns add door
 ip netns add conference
 ip -n door link add outside type veth peer name eth0 netns participant
 ip -n door link add inside type veth peer name eth0 netns conference
-ip -n participant address add ` + participantIP + `/24 dev eth0
-ip -n door address add ` + outsideIP + `/24 dev outside
-ip -n door address add ` + insideIP + `/24 dev inside
-ip -n conference address add ` + conferenceIP + `/24 dev eth0
+ip -n participant address add dev eth0 ` + s.Participant + bits + `
+ip -n door address add dev outside ` + s.Outside + bits + `
+ip -n door address add dev inside ` + s.Inside + bits + `
+ip -n conference address add dev eth0 ` + s.Conference + bits + `
 ip -n participant link set lo up
 ip -n participant link set eth0 up
 ip -n door link set lo up
@@ -107,19 +111,21 @@ ip -n door link set outside up
 ip -n door link set inside up
 ip -n conference link set lo up
 ip -n conference link set eth0 up
-ip -n participant route add default via ` + outsideIP + `
-ip -n conference route add default via ` + insideIP + `
+ip -n participant route add default via ` + s.Outside + `
+ip -n conference route add default via ` + s.Inside + `
+ip netns exec door tee /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
 `) {
 		if words := strings.Fields(line); len(words) > 0 {
 			command(t, words...)
 		}
 	}
-	command(t, "ip", "netns", "exec", "door", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
 }
 
 func command(t *testing.T, words ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), words[0], words[1:]...).CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
+	cmd.Stdin = strings.NewReader("1") // to tee
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(words, " "), err, out)
 	}
@@ -128,13 +134,17 @@ func command(t *testing.T, words ...string) string {
 
 // guardConference loads the rules that sites are given, with the addresses
 // and ports of the town.
-func guardConference(t *testing.T, signalling, media string) {
+func guardConference(t *testing.T, s streets, signalling, media string) {
 	t.Helper()
 	text, err := os.ReadFile("../../nftables/conference.nft")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range map[string]string{"door4": insideIP, "signalling": signalling, "media": media} {
+	door := "door4"
+	if strings.Contains(s.Inside, ":") {
+		door = "door6"
+	}
+	for name, value := range map[string]string{door: s.Inside, "signalling": signalling, "media": media} {
 		define := regexp.MustCompile(`(?m)^define ` + name + ` = .*$`)
 		if !define.Match(text) {
 			t.Fatalf("the rules define no %s", name)
