@@ -233,7 +233,7 @@ func (f *frame) takeSmall(kind uint16, v []byte) bool {
 			return false
 		}
 		f.family = v[0]
-		return f.family == familyIPv4 || f.family == familyIPv6
+		return f.family != 0 // which families there are is for public
 	case attrDontFragment:
 		return len(v) == 0
 	case attrEvenPort:

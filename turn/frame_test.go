@@ -114,7 +114,9 @@ func frameCases(tb testing.TB) []frameCase {
 		{"lifetime of 3", raw(0x0004, attr(0x000d, 1, 2, 3)), false},
 		{"channel of 2", raw(0x0009, attr(0x000c, 0x40, 0)), false},
 		{"transport of 1", raw(0x0003, attr(0x0019, 17)), false},
-		{"family 3", raw(0x0003, attr(0x0017, 3, 0, 0, 0)), false},
+		{"family 3", raw(0x0003, attr(0x0017, 3, 0, 0, 0)), true}, // gets 440
+		{"family 0", raw(0x0003, attr(0x0017, 0, 0, 0, 0)), false},
+		{"family of 8", raw(0x0003, attr(0x0017, 1, 0, 0, 0, 0, 0, 0, 0)), false},
 		{"even port of 2", raw(0x0003, attr(0x0018, 0, 0)), false},
 		{"unknown and optional", raw(0x0003, attr(0xc057, 1, 2, 3)), true},
 	}

@@ -455,7 +455,8 @@ func TestAllocateRefusesWhatPionMisreads(t *testing.T) {
 		}{
 			{"no transport", nil, 400},
 			{"TCP transport", []stun.Setter{stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{6, 0, 0, 0}}}, 442},
-			{"no IPv6 here", []stun.Setter{udpTransport, stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{2, 0, 0, 0}}}, 440},
+			{"no IPv6 here", []stun.Setter{udpTransport, family(2)}, 440},
+			{"no such family", []stun.Setter{udpTransport, family(3)}, 440},
 			{"even port", []stun.Setter{udpTransport, stun.RawAttribute{Type: stun.AttrEvenPort, Value: []byte{0x80}}}, 508},
 			{"reservation", []stun.Setter{udpTransport, stun.RawAttribute{Type: stun.AttrReservationToken, Value: make([]byte, 8)}}, 508},
 			{"unknown", []stun.Setter{udpTransport, stun.RawAttribute{Type: 0x7abc, Value: make([]byte, 3)}}, 420},

@@ -228,6 +228,8 @@ func (g *guard) refuses(granted *grant, t *tuple, now time.Time) (int, netip.Add
 	case f.kind != refreshRequest && t.ends.Sub(now) < endMargin:
 		// See endMargin.
 		return codeMismatch, netip.Addr{}
+	case f.kind == refreshRequest && f.family != 0 && f.family != familyOf(t.is4):
+		return codePeerFamilyMismatch, netip.Addr{} // RFC 8656 §7.3
 	case f.kind == channelBindRequest:
 		return t.refusesBinding(f, now), netip.Addr{}
 	case f.kind == createPermissionRequest:

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,13 +72,29 @@ func onEachPlane(t *testing.T, test func(t *testing.T, config func() turn.Config
 // start runs a server on loopback: UDP, TCP and, where c has it, TLS.
 func start(tb testing.TB, c turn.Config) *turn.Server {
 	tb.Helper()
+	return startOn(tb, c, "127.0.0.1:0")
+}
+
+// startDual is start by IPv6 also: at the second of the addresses.
+func startDual(tb testing.TB, c turn.Config) *turn.Server {
+	tb.Helper()
+	if ln, err := net.Listen("tcp6", "[::1]:0"); err != nil {
+		tb.Fatalf("no IPv6 on the loopback: sysctl net.ipv6.conf.lo.disable_ipv6=0 (%v)", err)
+	} else if err := ln.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return startOn(tb, c, "127.0.0.1:0", "[::1]:0")
+}
+
+func startOn(tb testing.TB, c turn.Config, addresses ...string) *turn.Server {
+	tb.Helper()
 	s, err := turn.New(c)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	on := turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}}
+	on := turn.Addresses{UDP: addresses, TCP: addresses}
 	if c.TLS != nil {
-		on.TLS = []string{"127.0.0.1:0"}
+		on.TLS = addresses
 	}
 	if err := s.Listen(tb.Context(), on); err != nil {
 		tb.Fatal(err)
@@ -137,7 +154,8 @@ type caller struct {
 	relay *net.UDPAddr
 }
 
-// dial connects to s over network: udp, tcp or tls.
+// dial connects to s over network: udp, tcp or tls, and to one of startDual
+// by IPv6 over udp6, tcp6 or tls6.
 func dial(tb testing.TB, s *turn.Server, network string, cred turn.Credentials) *caller {
 	tb.Helper()
 	return dialFrom(tb, s, network, cred, 1)
@@ -152,22 +170,27 @@ func dialFrom(tb testing.TB, s *turn.Server, network string, cred turn.Credentia
 		err  error
 		b    = s.Addrs()
 		ip   = net.IPv4(127, 0, 0, host)
+		at   = 0
 	)
-	switch network {
+	transport, six := strings.CutSuffix(network, "6")
+	if six {
+		ip, at = net.IPv6loopback, 1
+	}
+	switch transport {
 	case "udp":
-		conn, err = net.DialUDP("udp", &net.UDPAddr{IP: ip}, net.UDPAddrFromAddrPort(b.UDP[0]))
+		conn, err = net.DialUDP("udp", &net.UDPAddr{IP: ip}, net.UDPAddrFromAddrPort(b.UDP[at]))
 	case "tcp":
-		conn, err = net.DialTCP("tcp", &net.TCPAddr{IP: ip}, net.TCPAddrFromAddrPort(b.TCP[0]))
+		conn, err = net.DialTCP("tcp", &net.TCPAddr{IP: ip}, net.TCPAddrFromAddrPort(b.TCP[at]))
 	case "tls":
 		d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}}
-		conn, err = tls.DialWithDialer(d, "tcp", b.TLS[0].String(), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
+		conn, err = tls.DialWithDialer(d, "tcp", b.TLS[at].String(), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
 	}
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = conn.Close() })
 	c := &caller{tb: tb, conn: conn, cred: cred}
-	if network != "udp" {
+	if transport != "udp" {
 		c.r = bufio.NewReader(conn)
 	}
 	return c
@@ -304,9 +327,9 @@ func outcome(tb testing.TB, answer *stun.Message) int {
 }
 
 // allocate asks for a relay.
-func (c *caller) allocate() int {
+func (c *caller) allocate(attrs ...stun.Setter) int {
 	c.tb.Helper()
-	code, answer := c.do(stun.MethodAllocate, udpTransport)
+	code, answer := c.do(stun.MethodAllocate, append(attrs, udpTransport)...)
 	if code == 0 {
 		var relayed stun.XORMappedAddress
 		if err := relayed.GetFromAs(answer, stun.AttrXORRelayedAddress); err != nil {
@@ -381,6 +404,11 @@ func channelNumber(n uint16) stun.Setter {
 	return stun.RawAttribute{Type: stun.AttrChannelNumber, Value: []byte{byte(n >> 8), byte(n), 0, 0}}
 }
 
+// family is REQUESTED-ADDRESS-FAMILY: 1 for IPv4, 2 for IPv6.
+func family(f byte) stun.Setter {
+	return stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{f, 0, 0, 0}}
+}
+
 func lifetime(seconds uint32) stun.Setter {
 	return stun.RawAttribute{Type: stun.AttrLifetime, Value: binary.BigEndian.AppendUint32(nil, seconds)}
 }
@@ -410,7 +438,12 @@ func peerOf(a net.Addr) stun.Setter {
 // echo is a peer that returns what it gets.
 func echo(tb testing.TB) net.Addr {
 	tb.Helper()
-	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	return echoAt(tb, "127.0.0.1:0")
+}
+
+func echoAt(tb testing.TB, at string) net.Addr {
+	tb.Helper()
+	c, err := net.ListenPacket("udp", at)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -115,16 +115,14 @@ func TestT45RelayReachesTheConferenceServerOnly(t *testing.T) {
 		c := config()
 		c.RelayIP = netip.Addr{} // so that a packet to any address could leave
 		c.Peers = policy("192.0.2.10/32", "2001:db8:1::10/128")
-		c.PublicIPs = append(c.PublicIPs, netip.IPv6Loopback())
-		s := start(t, c)
+		c.PublicIPs, c.TLS = append(c.PublicIPs, netip.IPv6Loopback()), certificate(t)
+		s := startDual(t, c)
 		port, sang := canary(t)
-		for _, family := range []byte{1, 2} {
-			for _, network := range []string{"udp", "tcp"} {
+		for _, f := range []byte{1, 2} {
+			for _, network := range []string{"udp", "tcp", "tls", "udp6", "tcp6", "tls6"} {
 				a := dial(t, s, network, s.Issue("adm-1", time.Now()))
-				code, _ := a.do(stun.MethodAllocate, udpTransport,
-					stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{family, 0, 0, 0}})
-				if code != 0 {
-					t.Skipf("no relay of family %d here: %d", family, code)
+				if code := a.allocate(family(f)); code != 0 {
+					t.Fatalf("Allocate of family %d over %s = %d, want success", f, network, code)
 				}
 				tryEverySpelling(t, a, port)
 				if code := a.refresh(); code != 0 { // all before it has been handled
@@ -138,6 +136,7 @@ func TestT45RelayReachesTheConferenceServerOnly(t *testing.T) {
 		}
 		// The canary can sing: with loopback listed it does.
 		c.Peers = policy("127.0.0.0/8")
+		c.PublicIPs = c.PublicIPs[:1]
 		b := dial(t, start(t, c), "udp", turn.Credentials{})
 		b.cred = s.Issue("adm-2", time.Now())
 		peer := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
@@ -306,7 +305,7 @@ func TestT45OnlyThePermittedAreHeard(t *testing.T) {
 		} {
 			a := dial(t, s, "udp", s.Issue("adm-1", time.Now()))
 			code, answer := a.do(stun.MethodAllocate, udpTransport,
-				stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{f.family, 0, 0, 0}})
+				family(f.family))
 			if code != 0 {
 				t.Fatalf("Allocate of family %d = %d, want success", f.family, code)
 			}

@@ -193,10 +193,17 @@ func (s *Server) public(family byte) (netip.Addr, bool) {
 	var found netip.Addr
 	for _, ip := range s.c.PublicIPs {
 		switch {
-		case family == familyIPv4 && !ip.Is4(), family == familyIPv6 && ip.Is4():
+		case family != 0 && family != familyOf(ip.Is4()):
 		case !found.IsValid() || ip.Is4():
 			found = ip
 		}
 	}
 	return found, found.IsValid()
+}
+
+func familyOf(is4 bool) byte {
+	if is4 {
+		return familyIPv4
+	}
+	return familyIPv6
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/pion/stun/v2"
 	pion "github.com/pion/turn/v3"
 
 	"vestibule/turn"
@@ -197,6 +198,49 @@ func TestRelayOverIPv6(t *testing.T) {
 			}
 			if got, err := a.receive(patience); err != nil || string(got[4:8]) != "back" {
 				t.Errorf("client %d got %q, %v, want back", i, got, err)
+			}
+		}
+	})
+}
+
+// TestEveryFamilyToEveryFamily: by which family a client comes does not decide
+// by which its relay reaches the conference server.
+func TestEveryFamilyToEveryFamily(t *testing.T) {
+	t.Parallel()
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		c := config()
+		c.TLS = certificate(t)
+		c.PublicIPs, c.RelayIP = append(c.PublicIPs, netip.IPv6Loopback()), netip.Addr{}
+		c.Peers = policy("127.0.0.1/32", "::1/128")
+		s := startDual(t, c)
+		peers := map[byte]net.Addr{1: echoAt(t, "127.0.0.1:0"), 2: echoAt(t, "[::1]:0")}
+		for _, network := range []string{"udp", "tcp", "tls", "udp6", "tcp6", "tls6"} {
+			for f, peer := range peers {
+				a := dial(t, s, network, s.Issue("adm-1", time.Now()))
+				if code := a.allocate(family(f)); code != 0 {
+					t.Fatalf("Allocate of family %d over %s = %d, want success", f, network, code)
+				}
+				if is4 := a.relay.IP.To4() != nil; is4 != (f == 1) {
+					t.Errorf("family %d over %s: the relay is %v", f, network, a.relay)
+				}
+				if code := a.bind(0x4000, peers[3-f]); code != 443 {
+					t.Errorf("family %d over %s: ChannelBind of the other = %d, want 443", f, network, code)
+				}
+				if code, _ := a.do(stun.MethodCreatePermission, peerOf(peers[3-f])); code != 443 {
+					t.Errorf("family %d over %s: CreatePermission of the other = %d, want 443", f, network, code)
+				}
+				if code, _ := a.do(stun.MethodRefresh, family(3-f)); code != 443 {
+					t.Errorf("family %d over %s: Refresh of the other = %d, want 443", f, network, code)
+				}
+				if code := a.bind(0x4000, peer); code != 0 {
+					t.Fatalf("family %d over %s: ChannelBind = %d, want success", f, network, code)
+				}
+				if !a.echoes(0x4000, "hello over "+network, patience) {
+					t.Errorf("family %d over %s: nothing came back", f, network)
+				}
+				if code, _ := a.do(stun.MethodRefresh, family(f), lifetime(0)); code != 0 {
+					t.Errorf("family %d over %s: Refresh = %d, want success", f, network, code)
+				}
 			}
 		}
 	})
