@@ -98,6 +98,8 @@ unit: room axe
 	  printf '\n==> tests of %s: race detector on, order shuffled\n' "$$m"; \
 	  (cd "$$m" && go list ./... | grep -v '^vestibule/e2e' | xargs go test -race -shuffle=on -p 2 -timeout 5m); \
 	done
+	$(call say,tests of ten thousands of steps: without the race detector, which would take minutes)
+	go test -run 'TestT39|TestT44' ./lobby
 
 .PHONY: e2e
 e2e: deps build demo-build

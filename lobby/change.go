@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"vestibule/meeting"
@@ -29,6 +31,7 @@ type tx struct {
 	decoded map[string]any // what was read, decoded once
 	c       store.Commit
 	changed bool
+	rounds  int // round trips that read
 }
 
 // peek reads the header and one admission, to look only.
@@ -53,6 +56,7 @@ func (t *tx) load(names ...string) error {
 	if err != nil {
 		return fmt.Errorf("reading meeting %s: %w", t.id, err)
 	}
+	t.rounds++
 	for _, n := range missing {
 		t.read[n] = got[n]
 		t.c.Reads[n] = got[n].Version
@@ -154,6 +158,27 @@ func (t *tx) log(e *meeting.Entry) error {
 	return nil
 }
 
+// still answers store.ErrConflict when what was read is no longer what stands.
+// A commit asks the same of the store; an answer that changes nothing must ask
+// for itself, else it may mix two moments: an admission of before an expulsion
+// with a link of after it.
+func (t *tx) still() error {
+	if t.rounds < 2 {
+		return nil // of one moment
+	}
+	names := slices.Collect(maps.Keys(t.read))
+	got, err := t.l.c.Documents.Read(t.ctx, t.id, names...)
+	if err != nil {
+		return fmt.Errorf("reading meeting %s: %w", t.id, err)
+	}
+	for _, n := range names {
+		if got[n].Version != t.read[n].Version {
+			return store.ErrConflict
+		}
+	}
+	return nil
+}
+
 // maxTries bounds how often a change is decided anew when others were quicker.
 const maxTries = 24
 
@@ -167,15 +192,18 @@ func (l *Lobby) change(ctx context.Context, id meeting.ID, attempt string, decid
 		if err != nil {
 			return outcome{}, err
 		}
-		if !t.changed {
-			return out, nil
+		if t.changed {
+			out, err = t.commit(out)
+		} else {
+			err = t.still()
 		}
-		out, err = t.commit(out)
-		if err == nil {
+		switch {
+		case err == nil && t.changed:
 			l.wake(id)
 			return out, nil
-		}
-		if !errors.Is(err, store.ErrConflict) {
+		case err == nil:
+			return out, nil
+		case !errors.Is(err, store.ErrConflict):
 			return outcome{}, err
 		}
 		select {
