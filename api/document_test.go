@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 
 	"vestibule/api"
-	"vestibule/auth"
+	"vestibule/meeting"
 )
 
 // document is the OpenAPI document, as any program would read it.
@@ -342,7 +342,7 @@ func (d *document) fitsText(s map[string]any, x, at string) (faults []string) {
 			bad("%q is no address", x)
 		}
 	case "email":
-		if !auth.Address(x) {
+		if !meeting.Address(x) {
 			bad("%q is no mailbox", x)
 		}
 	}

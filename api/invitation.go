@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"vestibule/auth"
 	"vestibule/lobby"
 	"vestibule/meeting"
 )
@@ -75,7 +74,7 @@ func invitees(o *object) []lobby.Invitee {
 	seen := map[string]bool{}
 	o.each("invitations", lobby.MaxInvitees, func(in *object) {
 		v := lobby.Invitee{Email: strings.TrimSpace(field(in, "email", ""))}
-		if v.Email != "" && !auth.Address(v.Email) {
+		if v.Email != "" && !meeting.Address(v.Email) {
 			in.bad("email", "address")
 		}
 		name, _, _ := strings.Cut(v.Email, "@")

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"vestibule/auth"
 	"vestibule/meeting"
 )
 
@@ -115,7 +114,7 @@ func (o *Owner) check() error {
 	if strings.TrimSpace(o.Name) == "" {
 		faults = append(faults, errors.New("owner.name: in whose name are guests invited?"))
 	}
-	if o.Email != "" && !auth.Address(o.Email) {
+	if o.Email != "" && !meeting.Address(o.Email) {
 		faults = append(faults, errors.New("owner.email: want an address"))
 	}
 	if (o.Issuer == "") != (o.Subject == "") {

@@ -200,7 +200,7 @@ func (p *provider) email(from []claims) (address string, verified bool, check st
 	if len(v) == 0 {
 		return "", false, ""
 	}
-	if !Address(v[0]) {
+	if !meeting.Address(v[0]) {
 		return "", false, "email"
 	}
 	switch p.EmailVerified {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net/mail"
 	"net/url"
 	"strconv"
 	"strings"
@@ -104,7 +103,7 @@ func readInvitee(line string) (lobby.Invitee, bool) {
 		if name == "" {
 			name = localPart(address)
 		}
-		return lobby.Invitee{Name: name, Email: address}, closed && strings.TrimSpace(after) == "" && bare(address)
+		return lobby.Invitee{Name: name, Email: address}, closed && strings.TrimSpace(after) == "" && meeting.Address(address)
 	}
 	if strings.Contains(line, "@") {
 		// "J. D. jeanne@exemple.fr": the last word is the address.
@@ -114,7 +113,7 @@ func readInvitee(line string) (lobby.Invitee, bool) {
 		if name == "" {
 			name = localPart(address)
 		}
-		return lobby.Invitee{Name: name, Email: address}, bare(address)
+		return lobby.Invitee{Name: name, Email: address}, meeting.Address(address)
 	}
 	return lobby.Invitee{Name: lobby.CleanText(line, lobby.MaxName+1)}, true
 }
@@ -122,10 +121,4 @@ func readInvitee(line string) (lobby.Invitee, bool) {
 func localPart(address string) string {
 	l, _, _ := strings.Cut(address, "@")
 	return lobby.CleanText(l, lobby.MaxName)
-}
-
-// bare reports whether s is one plain mailbox.
-func bare(s string) bool {
-	a, err := mail.ParseAddress(s)
-	return err == nil && a.Name == "" && a.Address == s && strings.Count(s, "@") == 1 && len(s) <= 254
 }

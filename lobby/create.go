@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"net/mail"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -65,15 +64,8 @@ func (d *Draft) Faults(now time.Time) []*meeting.Refusal {
 
 func (v *Invitee) good() bool {
 	ok := v.Name != "" && utf8.RuneCountInString(v.Name) <= MaxName
-	ok = ok && (v.Email == "" || goodAddress(v.Email))
+	ok = ok && (v.Email == "" || meeting.Address(v.Email))
 	return ok && (v.Role != meeting.Host || v.Email != "" || v.Match.Claim != "")
-}
-
-// goodAddress accepts a bare mailbox of ordinary form.
-func goodAddress(a string) bool {
-	p, err := mail.ParseAddress(a)
-	return err == nil && p.Name == "" && p.Address == a && len(a) <= 254 &&
-		strings.Count(a, "@") == 1 && !strings.ContainsAny(a, " \t\r\n\"<>,;")
 }
 
 // Create makes a meeting, its invitations and their links, and mails them. The

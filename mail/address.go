@@ -1,30 +1,9 @@
 package mail
 
 import (
-	"net/mail"
 	"strings"
 	"unicode"
 )
-
-// plain reports whether s is one mailbox and nothing else: ASCII, one @,
-// nothing quoted. What could be read in two ways, such as
-// a@evil.example@corp.fr, is not written to.
-func plain(s string) bool {
-	local, domain, ok := strings.Cut(s, "@")
-	if !ok || local == "" || len(local) > 64 || len(s) > 254 { // RFC 5321 §4.5.3.1.
-		return false
-	}
-	for _, r := range s {
-		if r <= ' ' || r > '~' || strings.ContainsRune(`"(),:;<>[\]`, r) {
-			return false
-		}
-	}
-	if strings.Contains(domain, "@") || domain == "" {
-		return false
-	}
-	a, err := mail.ParseAddress(s)
-	return err == nil && a.Name == "" && a.Address == s
-}
 
 func domain(address string) string {
 	_, d, _ := strings.Cut(address, "@")

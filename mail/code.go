@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"vestibule/meeting"
 )
 
 // Code is what somebody who asked for a one-time code is written.
@@ -25,7 +27,7 @@ func (s *Sender) Code(ctx context.Context, c Code) error {
 	if c.Code == "" || strings.Trim(c.Code, "0123456789") != "" {
 		return errors.New("writing code: want digits")
 	}
-	if !plain(c.To) {
+	if !meeting.Address(c.To) {
 		return s.tell(ctx, &Fault{Kind: Bounced, Detail: "the address cannot be used"})
 	}
 	c.HostName, c.Title, c.Door, c.Lang = clean(c.HostName), clean(c.Title), clean(c.Door), lang(c.Lang)

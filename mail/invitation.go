@@ -8,6 +8,7 @@ import (
 
 	smtp "github.com/wneessen/go-mail"
 
+	"vestibule/meeting"
 	"vestibule/web/locale"
 )
 
@@ -75,7 +76,7 @@ type page struct {
 }
 
 func (s *Sender) invite(ctx context.Context, i Invite, name string, now time.Time) error {
-	if !plain(i.To) {
+	if !meeting.Address(i.To) {
 		return s.tell(ctx, &Fault{Kind: Bounced, Detail: "the address cannot be used"})
 	}
 	i.Name, i.HostName, i.Title, i.Contact = clean(i.Name), clean(i.HostName), clean(i.Title), clean(i.Contact)

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	smtp "github.com/wneessen/go-mail"
+
+	"vestibule/meeting"
 )
 
 // Config is the mail server and in whose name is written.
@@ -79,7 +81,7 @@ func New(c Config) (*Sender, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
-	if !plain(c.From) {
+	if !meeting.Address(c.From) {
 		faults = append(faults, errors.New("from: want an address"))
 	}
 	if c.Timeout < time.Second || c.Timeout > 2*time.Minute {

@@ -1,4 +1,4 @@
-package auth
+package meeting
 
 import (
 	"net/mail"
@@ -29,4 +29,28 @@ func Address(s string) bool {
 	}
 	a, err := mail.ParseAddress(s)
 	return err == nil && a.Name == "" && a.Address == s
+}
+
+// Phone returns a telephone number in the one form in which it is kept and
+// compared (ITU-T E.164: + and 7 to 15 digits, the first not 0), without the
+// spaces, dots, dashes and brackets people write; empty where s is no such
+// number. A national number, 06 …, is refused rather than guessed at: it is
+// somebody else's in the next country.
+func Phone(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) > 40 || !strings.HasPrefix(s, "+") {
+		return ""
+	}
+	n := strings.Map(func(r rune) rune {
+		switch r {
+		case ' ', '\u00a0', '\u202f', '.', '-', '\u2011', '(', ')', '/':
+			return -1
+		default:
+			return r
+		}
+	}, s[1:])
+	if len(n) < 7 || len(n) > 15 || n[0] == '0' || strings.Trim(n, "0123456789") != "" {
+		return ""
+	}
+	return "+" + n
 }
