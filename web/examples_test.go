@@ -201,7 +201,7 @@ func cards() []web.Card {
 	return []web.Card{
 		{
 			Admission: "ad01", Invited: "J. M.", Name: "Jeanne Moreau", Waited: 3 * time.Minute, Agent: "Firefox, Android",
-			Proof: web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Jeanne Moreau", Organisation: "Mairie de Toulouse", Level: "eidas2, otp"},
+			Proof: web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Jeanne Moreau", Organisation: "Mairie de Toulouse", Level: web.Word{Key: "substantial"}, Means: []web.Word{{Key: "pwd"}, {Key: "otp"}}},
 		},
 		{
 			Admission: "ad02", Invited: "P. L.", Name: "P. L.", Waited: 10 * time.Second, Agent: "Safari, iPhone",
@@ -253,6 +253,8 @@ func consoleExamples() []example {
 	for d := web.Knocked; d <= web.DidRevoke; d++ {
 		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T."}, web.Entry{At: at, Deed: d, Name: "S. T.", By: "Dr Karim Benali"})
 	}
+	sure := open
+	sure.Waiting, sure.Inside, sure.Log = assured(), nil, nil
 	unsure.Waiting = nil
 	unsure.Log = []web.Entry{{At: at, Deed: web.DidEnd}}
 	for c := web.CutConference; c <= web.CutPhone; c++ {
@@ -265,5 +267,6 @@ func consoleExamples() []example {
 		{"console-over", over},
 		{"console-log", logs},
 		{"console-cuts", unsure},
+		{"console-assurance", sure},
 	}
 }

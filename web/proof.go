@@ -15,22 +15,27 @@ type Proof struct {
 	Organisation string
 	Mailbox      string // the proved or vouched address, masked
 	MailVerified bool
-	// Level is the provider's own word for how, where it gave one
-	// ("eidas2, otp").
-	Level string
+	// Level is how sure the provider is (acr), Means by what the person signed
+	// in there (amr).
+	Level Word
+	Means []Word
 }
 
 // ProofOf puts a proved person into words.
 func ProofOf(p meeting.Person) Proof {
-	level := p.Evidence.AMR
-	if p.Evidence.ACR != "" {
-		level = append([]string{p.Evidence.ACR}, level...)
-	}
 	return Proof{
 		Method: p.Evidence.Method, Provider: p.Evidence.Provider, Name: p.Name,
 		Organisation: p.Evidence.Organisation, Mailbox: MaskMailbox(p.Email),
-		MailVerified: p.Evidence.EmailVerified, Level: strings.Join(level, ", "),
+		MailVerified: p.Evidence.EmailVerified, Level: levelOf(p.Evidence.ACR), Means: meansOf(p.Evidence.AMR),
 	}
+}
+
+// Issuer is who vouches, in words: "ProConnect, Mairie de Toulouse".
+func (p Proof) Issuer() string {
+	if p.Organisation == "" {
+		return p.Provider
+	}
+	return p.Provider + ", " + p.Organisation
 }
 
 // Key names the proof in the catalogue.
