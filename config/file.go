@@ -22,6 +22,7 @@ type File struct {
 	Room         string       `yaml:"room"`
 	Listen       Listen       `yaml:"listen"`
 	Secret       Secret       `yaml:"secret"`
+	State        string       `yaml:"state"`
 	Site         Site         `yaml:"site"`
 	Store        Store        `yaml:"store"`
 	Certificates Certificates `yaml:"certificates"`
@@ -136,6 +137,8 @@ type Meetings struct {
 	Early time.Duration `yaml:"early"`
 	Grace time.Duration `yaml:"grace"`
 	Keep  time.Duration `yaml:"keep"`
+	// KeepIncidents is lobby.Config's.
+	KeepIncidents time.Duration `yaml:"keep_incidents"`
 }
 
 // Policy is the site's own rules.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -73,7 +74,8 @@ func defaults() *File {
 		},
 		Dialin:     defaultDialin(),
 		Conference: Conference{LiveKit: LiveKit{Timeout: 5 * time.Second}},
-		Meetings:   Meetings{Early: 15 * time.Minute, Grace: time.Hour, Keep: 24 * time.Hour},
+		Meetings:   Meetings{Early: 15 * time.Minute, Grace: time.Hour, Keep: 24 * time.Hour, KeepIncidents: 180 * 24 * time.Hour},
+		State:      "/var/lib/vestibule",
 		API:        API{Rate: 600},
 		Log:        Log{Level: "info"},
 	}
@@ -149,6 +151,8 @@ func (c *checker) all() {
 	c.within(f.Meetings.Early, "meetings.early", 0, 24*time.Hour)
 	c.within(f.Meetings.Grace, "meetings.grace", 0, 12*time.Hour)
 	c.within(f.Meetings.Keep, "meetings.keep", time.Hour, 365*24*time.Hour)
+	c.within(f.Meetings.KeepIncidents, "meetings.keep_incidents", 24*time.Hour, 365*24*time.Hour)
+	c.bad(f.State != "" && !filepath.IsAbs(f.State), "state", quoted(f.State)+" is not an absolute path", "/var/lib/vestibule")
 	c.oneOf(f.Log.Level, "log.level", "debug", "info", "warn", "error")
 	c.policy()
 	c.api()

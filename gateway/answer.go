@@ -81,7 +81,11 @@ func (s *Server) admitVerified(w http.ResponseWriter, r *http.Request, id meetin
 
 func (s *Server) expel(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
 	admission := r.PostForm.Get("admission")
-	cuts, err := s.c.Lobby.Expel(r.Context(), id, me.Key(), admission, s.attempt(w, r))
+	put := s.c.Lobby.Expel
+	if r.PostForm.Has("report") {
+		put = s.c.Lobby.Report
+	}
+	cuts, err := put(r.Context(), id, me.Key(), admission, s.attempt(w, r))
 	if err == nil {
 		s.cuts.keep(admission, cuts)
 		s.hub.poke(id)

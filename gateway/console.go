@@ -131,6 +131,7 @@ func (s *Server) invitees(snap *lobby.Snapshot, links bool) []web.Invitee {
 		v := snap.Invitations[id]
 		i := web.Invitee{
 			Invitation: v.ID, Name: v.Name, Mailbox: v.Email, CoHost: v.Role == meeting.Host, State: s.inviteeState(snap, &v),
+			Incident: incidentOf(snap, &v),
 		}
 		if links && !v.Revoked {
 			i.Link = s.c.Door + "/i/" + s.c.Lobby.Link(snap.Meeting.ID, &v)
@@ -146,6 +147,17 @@ func (s *Server) invitees(snap *lobby.Snapshot, links bool) []web.Invitee {
 		return x.Created.Compare(y.Created)
 	})
 	return list
+}
+
+// incidentOf is the reference under which somebody who came by the invitation
+// was reported.
+func incidentOf(snap *lobby.Snapshot, v *meeting.Invitation) string {
+	for _, seat := range v.Seats {
+		if a, ok := snap.Admission(seat.Admission); ok && a.Incident != "" {
+			return a.Incident
+		}
+	}
+	return ""
 }
 
 func (s *Server) inviteeState(snap *lobby.Snapshot, v *meeting.Invitation) web.InviteeState {
@@ -206,7 +218,7 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 		if !ok || e.By == "" && (e.What == meeting.LetIn || e.What == meeting.Turned && e.Admission == "") {
 			continue
 		}
-		entry := web.Entry{At: e.At, Deed: deed, Name: e.Name}
+		entry := web.Entry{At: e.At, Deed: deed, Name: e.Name, Incident: e.Incident}
 		if e.By != "" && e.By != me.Key() {
 			entry.By = hostName(snap, e.By)
 		}

@@ -166,11 +166,19 @@ func (s *Server) Drain() {
 	s.registry.close()
 }
 
-// Run renews what live connections need until ctx ends.
+// Run keeps what the door recalls true until ctx ends, then drains it.
 func (s *Server) Run(ctx context.Context) error {
-	<-ctx.Done()
-	s.Drain()
-	return nil
+	tick := time.NewTicker(recheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.Drain()
+			return nil
+		case <-tick.C:
+			s.recheckAll(ctx)
+		}
+	}
 }
 
 // handler is a page: it answers, or returns a refusal or a fault.

@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
 
+	"vestibule/auth"
 	"vestibule/meeting"
 	"vestibule/store"
 )
@@ -23,10 +26,13 @@ type recall struct {
 
 type recalled struct {
 	person meeting.Person
+	login  *auth.Session
+	began  time.Time
 	until  time.Time
 }
 
-func (c *recall) note(key string, p *meeting.Person, until, now time.Time) {
+func (c *recall) note(ses *session, until, now time.Time) {
+	key := ses.key
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.seen == nil {
@@ -35,7 +41,7 @@ func (c *recall) note(key string, p *meeting.Person, until, now time.Time) {
 	if _, ok := c.seen[key]; !ok && len(c.seen) >= maxRecalled {
 		c.makeRoom(now)
 	}
-	c.seen[key] = recalled{*p, until}
+	c.seen[key] = recalled{*ses.Person, ses.Login, ses.Began, until}
 }
 
 // makeRoom forgets what is over, or one of the others. The caller holds mu.
@@ -56,6 +62,35 @@ func (c *recall) forget(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.seen, key)
+}
+
+// all is who is recalled now.
+func (c *recall) all() map[string]recalled {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.seen)
+}
+
+// recheck is how often those recalled are asked after: a sign-out elsewhere, or
+// told to another node, takes the right to act while the store is away too.
+const recheck = 20 * time.Second
+
+// recheckAll forgets whose session has ended. A store that does not answer
+// changes nothing: that is when they are needed.
+func (s *Server) recheckAll(ctx context.Context) {
+	for key, r := range s.recall.all() {
+		b, err := s.c.Shelf.Get(ctx, "session", key)
+		if err != nil {
+			return
+		}
+		over, err := s.ended(ctx, r.login, r.began)
+		if err != nil {
+			return
+		}
+		if b == nil || over {
+			s.recall.forget(key)
+		}
+	}
 }
 
 func (c *recall) of(key string, now time.Time) (meeting.Person, bool) {

@@ -135,7 +135,7 @@ func (s *Server) session(ctx context.Context, r *http.Request) (*session, error)
 		if idle := now.Add(s.c.SessionIdle); idle.Before(until) {
 			until = idle
 		}
-		s.recall.note(key, ses.Person, until, now)
+		s.recall.note(&ses, until, now)
 	}
 	if now.Sub(ses.Seen) > s.c.SessionIdle/8 {
 		return &ses, s.keep(ctx, &ses)

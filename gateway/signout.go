@@ -81,6 +81,7 @@ func (s *Server) backChannel(w http.ResponseWriter, r *http.Request) error {
 	if err := s.c.Shelf.Put(r.Context(), "signout", key, now, s.c.SessionLife); err != nil {
 		return fmt.Errorf("storing sign-out: %w", err)
 	}
+	s.recheckAll(r.Context()) // here at once; other nodes within recheck
 	s.hub.pokeHosts()
 	answerJSON(w, http.StatusOK, struct{}{})
 	return nil

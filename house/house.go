@@ -66,6 +66,9 @@ type Config struct {
 	Zone  string
 	// Early, Grace and Keep are lobby.Config's.
 	Early, Grace, Keep time.Duration
+	// KeepIncidents and State are lobby.Config's.
+	KeepIncidents time.Duration
+	State         string
 	// SignInOrigins are gateway.Config's.
 	SignInOrigins []string
 	// Limits bound what one stranger may hold of the door's listeners.
@@ -108,7 +111,8 @@ func New(c Config) (*House, error) {
 	add(err)
 	h.Lobby, err = lobby.New(lobby.Config{
 		Documents: api.Note(c.Store, c.Store, c.API.Hooks), Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Rules: c.Rules, Secret: h.key("lobby"),
-		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Dial: c.Phone.dial(), Logger: c.Logger,
+		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Dial: c.Phone.dial(),
+		KeepIncidents: c.KeepIncidents, State: c.State, Logger: c.Logger,
 	})
 	add(err)
 	if len(c.OIDC.Providers) > 0 {
@@ -162,8 +166,11 @@ func days(d time.Duration) int {
 	return int((d + 24*time.Hour - 1) / (24 * time.Hour))
 }
 
-// Listen opens the sockets of the relay and the phone door.
+// Listen opens the journal and the sockets of the relay and the phone door.
 func (h *House) Listen(ctx context.Context) error {
+	if err := h.Lobby.Open(ctx); err != nil {
+		return err
+	}
 	if err := h.Turn.Listen(ctx, h.c.TurnOn); err != nil {
 		return fmt.Errorf("opening the relay: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,16 +18,8 @@ type Cut struct {
 	Err  error // not confirmed; the host is shown so
 }
 
-// unconfirmed is an expulsion applied here that the store has not confirmed.
-type unconfirmed struct {
-	meeting   meeting.ID
-	admission string
-	by        meeting.Key
-	outlaws   []outlaw
-}
-
 // outlaw is somebody who was put out here, by admission or, with the meeting,
-// by person. It stands until the store has confirmed and been read again.
+// by their mark. It stands until the store has confirmed and been read again.
 type outlaw struct {
 	meeting meeting.ID
 	who     string
@@ -47,55 +40,83 @@ const (
 // channels are cut here and now all the same, and the store is told as soon as
 // it is back. It answers what was cut and what could not be confirmed.
 func (l *Lobby) Expel(ctx context.Context, id meeting.ID, host meeting.Key, admission, attempt string) ([]Cut, error) {
+	return l.expel(ctx, unconfirmed{meeting: id, admission: admission, by: l.mark(id, host)}, host, tag("expel", attempt))
+}
+
+func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, attempt string) ([]Cut, error) {
 	// The host's browser may go away meanwhile: nothing stays half done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), expelTime)
 	defer cancel()
 	start := time.Now()
-	err := l.on(ctx, id, admission, tag("expel", attempt), meeting.Expel{By: host})
+	u.at = start
+	err := l.on(ctx, u.meeting, u.admission, attempt, meeting.Expel{By: host, Incident: u.incident})
 	var no *meeting.Refusal
 	if errors.As(err, &no) && no.Reason != meeting.Busy {
 		return nil, no
 	}
 	if err != nil {
-		if no := l.mayExpelOffline(id, host, admission); no != nil {
+		if no := l.mayExpelOffline(u.meeting, host, u.admission); no != nil {
 			return nil, no
 		}
 	}
-	out := l.outlaw(id, admission, err == nil)
+	took := time.Since(start)
+	l.outlaw(&u, err == nil)
+	var wg sync.WaitGroup
 	if err != nil {
-		l.log.WarnContext(ctx, "expulsion not confirmed", slog.String("meeting", string(id)), slog.String("admission", admission), slog.Any("error", err))
-		l.mu.Lock()
-		l.journal = append(l.journal, unconfirmed{id, admission, host, out})
-		l.mu.Unlock()
+		l.log.WarnContext(ctx, "expulsion not confirmed", slog.String("meeting", string(u.meeting)), slog.String("admission", u.admission), slog.Any("error", err))
+		wg.Go(func() { l.note(ctx, &u) }) // no channel waits for the disk
 	} else {
-		l.log.InfoContext(ctx, "expelled", slog.String("meeting", string(id)), slog.String("admission", admission))
+		l.log.InfoContext(ctx, "expelled", slog.String("meeting", string(u.meeting)), slog.String("admission", u.admission))
 	}
-	cuts := []Cut{{What: "link", Took: time.Since(start), Err: err}}
-	return append(cuts, l.cut(ctx, id, admission, meeting.Removed)...), nil
+	cuts := append([]Cut{{What: "link", Took: took, Err: err}}, l.cut(ctx, u.meeting, u.admission, meeting.Removed)...)
+	wg.Wait()
+	l.report(ctx, &u, cuts, err == nil)
+	return cuts, nil
+}
+
+// report opens the incident, where the host asked for one, or notes that it is
+// still to be opened.
+func (l *Lobby) report(ctx context.Context, u *unconfirmed, cuts []Cut, confirmed bool) {
+	if u.incident == "" {
+		return
+	}
+	l.journal.mu.Lock()
+	u.cuts = cuts
+	l.journal.mu.Unlock()
+	if !confirmed {
+		return // with the expulsion, when the store is back
+	}
+	if err := l.freeze(ctx, u, time.Now()); err != nil {
+		l.log.ErrorContext(ctx, "incident not opened yet", slog.String("incident", u.incident), slog.Any("error", err))
+		l.note(ctx, u)
+	}
+}
+
+func (l *Lobby) note(ctx context.Context, u *unconfirmed) {
+	if err := l.journal.add(u); err != nil {
+		l.log.ErrorContext(ctx, "expulsion not on disk", slog.String("admission", u.admission), slog.Any("error", err))
+	}
 }
 
 // outlaw shuts this node to an admission and to its person, whose other devices
 // lose their channels too, ahead of what the store will say.
-func (l *Lobby) outlaw(id meeting.ID, admission string, confirmed bool) []outlaw {
+func (l *Lobby) outlaw(u *unconfirmed, confirmed bool) {
+	var others []loss
+	if s := l.known(u.meeting); s != nil {
+		a, _ := s.Admission(u.admission)
+		u.person = l.mark(u.meeting, a.Person.Key())
+		for i := range s.Admissions {
+			o := &s.Admissions[i]
+			if o.ID != a.ID && o.State == meeting.Admitted && o.Person.Key() == a.Person.Key() && a.ID != "" {
+				others = append(others, loss{u.meeting, o.ID, meeting.Removed})
+			}
+		}
+	}
 	var at time.Time
 	if confirmed {
 		at = time.Now()
 	}
-	list := []outlaw{{who: admission}}
-	var others []loss
-	if s := l.known(id); s != nil {
-		a, _ := s.Admission(admission)
-		if k := a.Person.Key(); k != "" {
-			list = append(list, outlaw{id, string(k)})
-		}
-		for i := range s.Admissions {
-			o := &s.Admissions[i]
-			if o.ID != a.ID && o.State == meeting.Admitted && o.Person.Key() == a.Person.Key() && a.ID != "" {
-				others = append(others, loss{id, o.ID, meeting.Removed})
-			}
-		}
-	}
-	for _, o := range list {
+	for _, o := range u.outlaws() {
 		l.outlaws.Store(o, at)
 	}
 	for _, x := range others {
@@ -104,15 +125,19 @@ func (l *Lobby) outlaw(id meeting.ID, admission string, confirmed bool) []outlaw
 		}
 	}
 	l.lose(others)
-	return list
 }
 
 // outlawed reports whether an admission or person was put out here.
 func (l *Lobby) outlawed(id meeting.ID, admission string, k meeting.Key) bool {
+	none := true
+	l.outlaws.Range(func(any, any) bool { none = false; return false })
+	if none {
+		return false // as nearly always: no fingerprint is made
+	}
 	if _, ok := l.outlaws.Load(outlaw{who: admission}); ok {
 		return true
 	}
-	_, ok := l.outlaws.Load(outlaw{id, string(k)})
+	_, ok := l.outlaws.Load(outlaw{id, l.mark(id, k)})
 	return ok && k != ""
 }
 
@@ -175,24 +200,15 @@ func (r removal) Cut(ctx context.Context, admission string) error {
 // settle tells the store of the expulsions it missed, and forgets the outlaws
 // it has known for long enough.
 func (l *Lobby) settle(ctx context.Context) {
-	l.mu.Lock()
-	open := l.journal
-	l.journal = nil
-	l.mu.Unlock()
-	for _, u := range open {
-		err := l.on(ctx, u.meeting, u.admission, "", meeting.Expel{By: u.by})
-		var no *meeting.Refusal
-		if err != nil && (!errors.As(err, &no) || no.Reason == meeting.Busy) {
-			l.mu.Lock()
-			l.journal = append(l.journal, u)
-			l.mu.Unlock()
+	for _, u := range l.journal.pending() {
+		if !l.settled(ctx, u) {
 			continue
 		}
-		if err != nil {
-			l.log.ErrorContext(ctx, "expulsion refused later", slog.String("admission", u.admission), slog.Any("error", err))
-		}
-		for _, o := range u.outlaws {
+		for _, o := range u.outlaws() {
 			l.outlaws.Store(o, time.Now())
+		}
+		if err := l.journal.done(u); err != nil {
+			l.log.ErrorContext(ctx, "settled expulsion still on disk", slog.String("admission", u.admission), slog.Any("error", err))
 		}
 	}
 	l.outlaws.Range(func(o, at any) bool {
@@ -201,6 +217,37 @@ func (l *Lobby) settle(ctx context.Context) {
 		}
 		return true
 	})
+}
+
+// settled tells the store of one expulsion, and reports whether that is over.
+func (l *Lobby) settled(ctx context.Context, u *unconfirmed) bool {
+	err := l.tell(ctx, u)
+	var no *meeting.Refusal
+	if err != nil && (!errors.As(err, &no) || no.Reason == meeting.Busy) {
+		return false
+	}
+	if err != nil {
+		l.log.ErrorContext(ctx, "expulsion refused later", slog.String("admission", u.admission), slog.Any("error", err))
+	}
+	return true
+}
+
+func (l *Lobby) tell(ctx context.Context, u *unconfirmed) error {
+	m, err := l.Header(ctx, u.meeting)
+	if err != nil {
+		return err
+	}
+	by := slices.IndexFunc(m.Hosts, func(k meeting.Key) bool { return l.mark(m.ID, k) == u.by })
+	if by < 0 {
+		return meeting.Refuse(meeting.NotHost)
+	}
+	if err := l.on(ctx, u.meeting, u.admission, "", meeting.Expel{By: m.Hosts[by], Incident: u.incident}); err != nil || u.incident == "" {
+		return err
+	}
+	l.journal.mu.Lock()
+	report := *u
+	l.journal.mu.Unlock()
+	return l.freeze(ctx, &report, time.Now())
 }
 
 // End closes the meeting for everybody, or calls it off.

@@ -7,6 +7,7 @@ package lobby
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"sync"
@@ -102,7 +103,13 @@ type Config struct {
 	Grace time.Duration
 	// Keep is how long after its end a meeting's documents are kept. Default
 	// 24h; 1h to 8760h (CNIL: traces at most one year).
-	Keep   time.Duration
+	Keep time.Duration
+	// KeepIncidents is how long what a host reported is kept, whatever becomes
+	// of its meeting. Default 4320h; 24h to 8760h (CNIL: at most one year).
+	KeepIncidents time.Duration
+	// State is a folder of this node's own, where an expulsion that the store
+	// did not confirm survives a restart. Empty: it does not.
+	State  string
 	Logger *slog.Logger
 }
 
@@ -114,12 +121,12 @@ type Lobby struct {
 	mu       sync.Mutex
 	followed map[meeting.ID]*live // guarded by mu
 	passes   sync.Map             // [32]byte fingerprint of a pass -> *Seat
-	journal  []unconfirmed        // guarded by mu: expulsions the store has not confirmed
-	seats    sync.Map             // admission id -> *Seat
-	losses   []loss               // guarded by mu: whose channels are still to be cut
-	outlaws  sync.Map             // outlaw -> time.Time at which the store confirmed, zero before
-	flights  singleflight.Group   // refreshes under way for Live, by meeting
-	sends    singleflight.Group   // codes on their way, by attempt
+	journal  journal
+	seats    sync.Map           // admission id -> *Seat
+	losses   []loss             // guarded by mu: whose channels are still to be cut
+	outlaws  sync.Map           // outlaw -> time.Time at which the store confirmed, zero before
+	flights  singleflight.Group // refreshes under way for Live, by meeting
+	sends    singleflight.Group // codes on their way, by attempt
 	dirty    chan *live
 	lost     chan struct{} // losses has something
 	mails    [posts]chan letter
@@ -147,9 +154,11 @@ func New(c Config) (*Lobby, error) {
 	c.Early = or(c.Early, 15*time.Minute)
 	c.Grace = or(c.Grace, time.Hour)
 	c.Keep = or(c.Keep, 24*time.Hour)
+	c.KeepIncidents = or(c.KeepIncidents, 180*24*time.Hour)
 	fault(c.Early < 0 || c.Early > maxEarly, "Early must be between 0 and 24h")
 	fault(c.Grace < 0 || c.Grace > maxGrace, "Grace must be between 0 and 12h")
 	fault(c.Keep < time.Hour || c.Keep > 365*24*time.Hour, "Keep must be between 1h and 8760h")
+	fault(c.KeepIncidents < 24*time.Hour || c.KeepIncidents > 365*24*time.Hour, "KeepIncidents must be between 24h and 8760h")
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -160,6 +169,7 @@ func New(c Config) (*Lobby, error) {
 		c: c, log: c.Logger, followed: map[meeting.ID]*live{},
 		dirty: make(chan *live, 1024), lost: make(chan struct{}, 1),
 	}
+	l.journal.check = func(line []byte) string { return hex.EncodeToString(l.mac("journal", line)[:8]) }
 	for i := range l.mails {
 		l.mails[i] = make(chan letter, 512)
 	}
@@ -167,6 +177,26 @@ func New(c Config) (*Lobby, error) {
 		l.log = slog.New(slog.DiscardHandler)
 	}
 	return l, nil
+}
+
+// Open reads what Config.State holds of expulsions that the store has still to
+// be told of: those stay out from the first request on. Call it before Run.
+func (l *Lobby) Open(ctx context.Context) error {
+	if l.c.State == "" {
+		l.log.WarnContext(ctx, "no state folder: an expulsion while the store is away is lost with this process")
+		return nil
+	}
+	bad, err := l.journal.load(l.c.State)
+	if bad > 0 {
+		l.log.WarnContext(ctx, "unreadable lines in the journal of expulsions", slog.Int("lines", bad))
+	}
+	for _, u := range l.journal.pending() {
+		l.log.InfoContext(ctx, "expulsion still to be confirmed", slog.String("meeting", string(u.meeting)), slog.String("admission", u.admission))
+		for _, o := range u.outlaws() {
+			l.outlaws.Store(o, time.Time{})
+		}
+	}
+	return err
 }
 
 // AddCutter adds a channel that an expulsion must end. Call it before Run.

@@ -46,7 +46,7 @@ func (l *Lobby) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return l.everySecond(ctx, func(time.Time) { l.settle(ctx) }) })
 	g.Go(func() error { return l.everySecond(ctx, func(now time.Time) { l.sweep(ctx, now) }) })
-	err := g.Wait()
+	err := errors.Join(g.Wait(), l.journal.close())
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}

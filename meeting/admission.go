@@ -46,8 +46,10 @@ type Admission struct {
 	Rule string `json:"rule,omitempty"`
 	// Consented is when the person agreed to the notice.
 	Consented time.Time `json:"consented,omitzero"`
-	Entered   time.Time `json:"entered,omitzero"`
-	Ticket    Ticket    `json:"ticket"`
+	// Incident is the reference of the report, where who expelled made one.
+	Incident string    `json:"incident,omitempty"`
+	Entered  time.Time `json:"entered,omitzero"`
+	Ticket   Ticket    `json:"ticket"`
 	// Pass is the HMAC of the room cookie that may act for this admission;
 	// one at a time, so a second device replaces the first or waits.
 	Pass []byte `json:"pass,omitempty"`

@@ -26,6 +26,8 @@ type Entry struct {
 	Name   string  `json:"name,omitempty"`
 	Rule   string  `json:"rule,omitempty"`
 	Reason string  `json:"reason,omitempty"`
+	// Incident is the reference of a removal that was reported.
+	Incident string `json:"incident,omitempty"`
 }
 
 // What names an entry: stable lower-case words, never translated.
@@ -80,6 +82,9 @@ func Apply(d Docs, e Event, now time.Time) (Docs, []Entry, *Refusal) {
 	}
 	if k, ok := e.(Knock); ok && d.Admission.ID == "" {
 		entry.Person, entry.Name, entry.Admission = &k.Person, k.Name, k.ID
+	}
+	if x, ok := e.(Expel); ok {
+		entry.Incident = x.Incident
 	}
 	if no != nil {
 		entry.Reason = no.Reason.String()

@@ -16,7 +16,8 @@ type Line struct {
 	// Claims is the name the device gives itself, cleaned.
 	Claims string `json:"claims,omitempty"`
 	Agent  string `json:"agent,omitempty"` // "Cisco Room Kit", cleaned
-	// Address is where it calls from. Kept with the admission, no longer.
+	// Address is where it calls from. Kept with the admission, and
+	// with its incident where there is one.
 	Address   string `json:"address,omitempty"`
 	Encrypted bool   `json:"encrypted,omitempty"` // signalling and sound
 }

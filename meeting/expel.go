@@ -6,7 +6,12 @@ import (
 )
 
 // Expel puts a person out for good: admission, link and identity.
-type Expel struct{ By Key }
+type Expel struct {
+	By Key
+	// Incident is the reference under which the host reports it; empty where
+	// they only remove.
+	Incident string
+}
 
 func (e Expel) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	if no := byHost(d, e.By); no != nil {
@@ -20,8 +25,12 @@ func (e Expel) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	case key == d.Meeting.Owner.Key || key == e.By:
 		return "", "", "", Refuse(Stale) // the owner stays; nobody expels themselves
 	case a.State == Expelled:
+		if a.Incident == "" {
+			a.Incident = e.Incident // another host was quicker to remove
+		}
 		return "", "", "", nil
 	}
+	a.Incident = e.Incident
 	a.State, a.Decided, a.DecidedBy, a.Rule = Expelled, now, e.By, "host"
 	a.Pass, a.Ticket = nil, Ticket{}
 	if !slices.Contains(d.Meeting.Banned, key) {

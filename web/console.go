@@ -124,6 +124,8 @@ type Entry struct {
 	Deed Deed
 	Name string // whom it is about
 	By   string // which other host did it; empty: you, or they themselves
+	// Incident is the reference of a removal that was reported.
+	Incident string
 	// Cuts are what was cut, after Expelled or Ended.
 	Cuts []Cut
 }

@@ -159,7 +159,7 @@ func hostExamples() []example {
 	later.Title, later.Phase, later.Waiting = "Réunion de service", meeting.Planned, 0
 	later.Invitees = []web.Invitee{{Name: "A. B.", State: web.Mailing}, {Name: "C. D.", State: web.Opened}}
 	gone.Phase, gone.Waiting, off.Phase, off.Waiting = meeting.Ended, 0, meeting.Cancelled, 0
-	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut}, {Name: "G. H.", State: web.Withdrawn}}
+	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut, Incident: "K7M2-Q4XD"}, {Name: "G. H.", State: web.Withdrawn}}
 	off.Invitees = nil
 
 	blank := web.NewMeeting{Frame: hostFrame("/meetings/new"), Form: web.Form{Date: "2026-11-24", Start: "14:00", Zone: "Europe/Paris"}, Zones: []string{"Europe/Paris", "Indian/Reunion"}}
@@ -230,7 +230,7 @@ func consolePage() web.Console {
 		Invitees: invitees(),
 		Log: []web.Entry{
 			{At: at.Add(21 * time.Minute), Deed: web.Guessed},
-			{At: at.Add(20 * time.Minute), Deed: web.DidExpel, Name: "X. Y.", Cuts: []web.Cut{
+			{At: at.Add(20 * time.Minute), Deed: web.DidExpel, Name: "X. Y.", Incident: "K7M2-Q4XD", Cuts: []web.Cut{
 				{What: web.CutConference, Took: 80 * time.Millisecond, OK: true},
 				{What: web.CutSignalling, Took: 10 * time.Millisecond, OK: true},
 				{What: web.CutRelay, Took: 12 * time.Millisecond, OK: true},

@@ -42,6 +42,8 @@ type Invitee struct {
 	Mailbox    string // the address as the host wrote it; empty: none
 	CoHost     bool
 	State      InviteeState
+	// Incident is the reference under which they were reported.
+	Incident string
 	// Link is the personal link, for the host to copy; empty: not shown.
 	Link string
 	// Dial is their own way in by telephone.

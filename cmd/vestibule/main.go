@@ -32,7 +32,7 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), checkCommand(), inviteCommand(), apikeyCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), inviteCommand(), incidentsCommand(), apikeyCommand(), versionCommand())
 	return root
 }
 
