@@ -13,10 +13,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
+	"vestibule/assertion"
 	"vestibule/auth"
 	"vestibule/conference"
 	"vestibule/lobby"
@@ -77,6 +77,7 @@ type Server struct {
 	cuts     cutBook
 	recall   recall
 	proxy    http.Handler
+	signer   *assertion.Signer // of who stands behind a proxied request
 	doors    http.Handler
 	rooms    http.Handler
 	buffers  *sync.Pool // of web sockets
@@ -117,6 +118,9 @@ func New(c Config) (*Server, error) {
 	}
 	s.seal = newSeal(c.Secret)
 	s.hub = newHub(c.Lobby, s.log)
+	if s.signer, err = assertion.New(assertion.Config{Secret: c.Secret, Issuer: c.Door, Audience: c.Room}); err != nil {
+		return nil, err
+	}
 	s.proxy = s.newProxy()
 	s.doors = s.doorRoutes()
 	s.rooms = s.roomRoutes()
@@ -135,15 +139,18 @@ func origin(s string) (*url.URL, error) {
 }
 
 // ServeHTTP answers for the two origins and nobody else (421, RFC 9110
-// §15.5.20): a foreign Host is DNS rebinding or a wrong certificate (T31).
+// §15.5.20): a foreign Host is DNS rebinding or a wrong certificate.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.unhurried(w, r)
 	lastOnConnection(w, r)
 	switch {
-	case strings.EqualFold(r.Host, s.door.Host):
+	case !straight(r):
+		secure(w.Header(), s.doorPolicy())
+		http.Error(w, "bad request", http.StatusBadRequest)
+	case meant(r, s.door):
 		secure(w.Header(), s.doorPolicy())
 		s.doors.ServeHTTP(w, r)
-	case strings.EqualFold(r.Host, s.room.Host):
+	case meant(r, s.room):
 		secure(w.Header(), s.roomPolicy())
 		s.rooms.ServeHTTP(w, r)
 	default:
@@ -207,6 +214,7 @@ func (s *Server) change(h handler) http.Handler {
 func (s *Server) doorRoutes() http.Handler {
 	m := http.NewServeMux()
 	m.Handle("GET /static/", http.StripPrefix("/static/", s.c.Pages.Static()))
+	m.Handle("GET /.well-known/jwks.json", s.signer)
 	m.Handle("GET /{$}", s.do(s.home))
 	m.Handle("POST /signin", s.change(s.signIn))
 	m.Handle("POST /signout", s.change(s.signOut))

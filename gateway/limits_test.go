@@ -39,7 +39,11 @@ func TestT58SlowRequestsAreCut(t *testing.T) {
 	var wg sync.WaitGroup
 	for name, c := range cases {
 		wg.Go(func() {
-			conn := s.connect(t, "http/1.1")
+			host := "door.example"
+			if strings.Contains(c.begin, "Host: room") {
+				host = "room.example"
+			}
+			conn := s.connectTo(t, host, "http/1.1")
 			defer conn.Close()
 			begun := time.Now()
 			_, _ = io.WriteString(conn, c.begin)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"vestibule/assertion"
 	"vestibule/conference"
 	"vestibule/lobby"
 	"vestibule/meeting"
@@ -159,7 +160,10 @@ func (s *Server) newProxy() http.Handler {
 			strip(p.Out)
 			p.SetXForwarded()
 			c := carriedOf(p.In.Context())
-			if c.fault = s.c.Backend.Prepare(p.Out, c.grants); c.fault != nil {
+			if c.fault = s.c.Backend.Prepare(p.Out, c.grants); c.fault == nil {
+				c.fault = s.assert(p.Out, &c.grants)
+			}
+			if c.fault != nil {
 				// Nothing unprepared may leave: an empty URL fails the trip.
 				p.Out.URL.Host, p.Out.URL.Scheme = "", ""
 			}
@@ -178,6 +182,16 @@ func (s *Server) newProxy() http.Handler {
 			s.refuse(w, c.asked, no)
 		},
 	}
+}
+
+// assert tells the backend who asks, in words that only the door can say (T26).
+func (s *Server) assert(out *http.Request, g *conference.Grants) error {
+	token, err := s.signer.Sign(assertion.Person{Admission: g.Admission, Room: g.Room, Name: g.Name, Host: g.Host})
+	if err != nil {
+		return err
+	}
+	out.Header.Set(assertion.Header, token)
+	return nil
 }
 
 func carriedOf(ctx context.Context) *carried {
@@ -215,11 +229,11 @@ func strip(out *http.Request) {
 }
 
 // withheld are headers of the conference server that a browser must not see:
-// cookies for the room's origin, what opens it to others (the backend allows
+// an echo of who they are, cookies for the room's origin, what opens it to others (the backend allows
 // every origin), and what sends browsers elsewhere.
 func withheld(name string) bool {
 	switch name {
-	case "Set-Cookie", "Server", "X-Powered-By", "Via", "Alt-Svc", "Refresh", "Clear-Site-Data", "Nel", "Report-To",
+	case assertion.Header, "Set-Cookie", "Server", "X-Powered-By", "Via", "Alt-Svc", "Refresh", "Clear-Site-Data", "Nel", "Report-To",
 		"Reporting-Endpoints", "Service-Worker-Allowed", "Sourcemap", "X-Sourcemap":
 		return true
 	}

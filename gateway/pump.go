@@ -101,6 +101,7 @@ func (t taker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	t.Header().Del("Connection")                   // the backend's own says Upgrade
 	early, _ := b.Reader.Peek(b.Reader.Buffered()) // all of it is there
 	t.o.take(c, bytes.Clone(early))
 	return held{c}, b, nil

@@ -24,7 +24,7 @@ func TestWebSocketsAreCarriedWhole(t *testing.T) {
 		_, _ = io.WriteString(c, switched)
 		_, _ = io.Copy(c, b)
 	})
-	c := s.connect(t, "http/1.1")
+	c := s.connectTo(t, "room.example", "http/1.1")
 	defer c.Close()
 	early := []byte("said before the answer")
 	head := "GET /app/ws HTTP/1.1\r\nHost: room.example\r\nOrigin: " + roomOrigin + "\r\n" + upgrading + "Cookie: __Host-room=" + h.cookie(roomOrigin, "__Host-room") + "\r\n\r\n"

@@ -226,8 +226,9 @@ func Serve(ctx context.Context, ln net.Listener, handler http.Handler, secure *t
 	srv := &http.Server{
 		DisableGeneralOptionsHandler: true, // it would answer without our headers
 		Handler:                      handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
-		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: atOnce, SendPingTimeout: deadAfter, WriteByteTimeout: deadAfter},
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: atOnce, SendPingTimeout: deadAfter, WriteByteTimeout: deadAfter},
+		ConnState: settle,
+		ErrorLog:  slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithoutCancel(ctx)
 		},
@@ -238,14 +239,11 @@ func Serve(ctx context.Context, ln net.Listener, handler http.Handler, secure *t
 			return err
 		}
 	}
+	if secure != nil {
+		ln = newHandshakes(ctx, ln, srv.TLSConfig)
+	}
 	ended := make(chan error, 1)
-	go func() {
-		if secure != nil {
-			ended <- srv.ServeTLS(ln, "", "")
-			return
-		}
-		ended <- srv.Serve(ln)
-	}()
+	go func() { ended <- srv.Serve(ln) }()
 	select {
 	case err := <-ended:
 		return err

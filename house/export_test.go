@@ -1,0 +1,15 @@
+package house
+
+// Scan has one connection say all of it, in pieces of the given size, and
+// answers how much may pass.
+func Scan(all []byte, size int) (int, error) {
+	var s scanner
+	for i := 0; i < len(all); {
+		n, err := s.scan(all[i:min(i+size, len(all))])
+		i += n
+		if err != nil || n == 0 {
+			return i, err
+		}
+	}
+	return len(all), nil
+}
