@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # What the tests drive, as command:Debian package.
-PROGRAMS := redis-server:redis-server chromium:chromium certutil:libnss3-tools sipp:sip-tester baresip:baresip-core svmap:sipvicious ip:iproute2 nft:nftables
+PROGRAMS := redis-server:redis-server nginx:nginx-light chromium:chromium certutil:libnss3-tools sipp:sip-tester baresip:baresip-core svmap:sipvicious ip:iproute2 nft:nftables
 # Modules of ours; the demo has its own, so that LiveKit stays out of go.mod.
 MODULES := . deploy/demo
 TOOL := go tool -modfile='$(CURDIR)/tools/go.mod'
@@ -40,7 +40,7 @@ deps:
 	$(call say,programs the tests drive)
 	@command -v go >/dev/null || { echo "go is missing: install Go 1.26 from https://go.dev/dl"; exit 1; }
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 (Debian: apt-get install nodejs npm)"; exit 1; }
-	@missing=; for p in $(PROGRAMS); do command -v "$${p%%:*}" >/dev/null || missing+=" $${p#*:}"; done; \
+	@missing=; for p in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v "$${p%%:*}" >/dev/null || missing+=" $${p#*:}"; done; \
 	if [ -z "$$missing" ]; then echo "all here"; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \

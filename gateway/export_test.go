@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -28,3 +29,6 @@ func Stream(s *Server, w http.ResponseWriter, r *http.Request, id meeting.ID, wh
 
 // Hurry gives a form less time than people have.
 func Hurry(s *Server, d time.Duration) { s.formTime = d }
+
+// Canonical reports whether a path reads the same to everybody.
+func Canonical(u *url.URL) bool { return canonical(u) }

@@ -163,7 +163,7 @@ func badFrames(pass string) []frameRow {
 	}
 	for _, p := range []string{
 		"", "*", "app/bad", "http://evil.example/app/bad", "https://room.example/app/bad", "//app/bad", "//evil.example/app/bad", "/app/../rtc", "/app/%2e%2e/bad", "/app//bad", "/app/bad;x", "/app\\bad",
-		"/app/bad HTTP/1.1\r\nHost: x\r\n\r\nGET /app/smuggled", "/app/\x00", "/app/bad#x", "/app/%62ad", "/app/\xc0\xaf", "/app/é", "?app/bad", "/app/bad\t", "/app/ bad",
+		"/app/bad HTTP/1.1\r\nHost: x\r\n\r\nGET /app/smuggled", "/app/\x00", "/app/bad#x", "/app/%62ad", "/app/\xc0\xaf", "/app/é", "?app/bad", "/app/bad?x#y", "/app/bad?é", "/app/bad? HTTP/1.1", "/app/bad\t", "/app/ bad",
 	} {
 		rows = append(rows, frameRow{name: ":path " + p, fields: pseudo("GET", p, pass)})
 	}
@@ -189,7 +189,7 @@ func TestT29FramesStraight(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rec := start(t)
-			s := openWith(t, setup{backend: behind{backed{newEcho(t, nil)}, rec.addr, &http.Transport{}}, unsound: true})
+			s := openWith(t, setup{backend: behind{backed{newEcho(t, nil)}, rec}, unsound: true})
 			h := s.host(doctor())
 			m := h.meet(nil, "Jane Doe")
 			h.want(h.post(m.path("/enter"), nil), http.StatusOK, "the way in")

@@ -178,7 +178,7 @@ func front(b *testing.B, name, backend string) (addr, cookie string) {
 		up := &url.URL{Scheme: "http", Host: backend}
 		return serveFront(b, &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(up) }}), "x"
 	}
-	behind := behind{backed{newEcho(b, nil)}, backend, &http.Transport{}}
+	behind := behind{backed{newEcho(b, nil)}, &recorder{addr: backend, tr: &http.Transport{}}}
 	var be conference.Backend = behind
 	if name == "livekit" {
 		lk, err := livekit.New(livekit.Config{URL: "http://" + backend, Key: "key", Secret: strings.Repeat("s", 32)})

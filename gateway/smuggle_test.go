@@ -2,151 +2,16 @@ package gateway_test
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
-
-// heard is a request as a conference server has parsed it.
-type heard struct {
-	Method, URL string
-	RawHeaders  []string // names and values in turn
-	Body        string
-}
-
-// recorder is a conference server that keeps what it parsed, and where it can,
-// the bytes themselves.
-type recorder struct {
-	addr string
-	mu   sync.Mutex
-	got  []heard      // guarded by mu
-	raw  bytes.Buffer // guarded by mu
-}
-
-func (r *recorder) add(h heard) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.got = append(r.got, h)
-}
-
-func (r *recorder) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.raw.Write(p)
-}
-
-// goRecorder reads requests off a socket one after the other.
-func goRecorder(t *testing.T) *recorder {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &recorder{addr: ln.Addr().String()}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				in := bufio.NewReader(io.TeeReader(c, r))
-				for {
-					q, err := http.ReadRequest(in)
-					if err != nil {
-						return
-					}
-					b, err := io.ReadAll(q.Body)
-					if err != nil {
-						return // broken off: no request
-					}
-					h := heard{Method: q.Method, URL: q.RequestURI, Body: string(b)}
-					for name, vs := range q.Header {
-						for _, v := range vs {
-							h.RawHeaders = append(h.RawHeaders, name, v)
-						}
-					}
-					r.add(h)
-					if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"); err != nil {
-						return
-					}
-				}
-			})
-		}
-	})
-	t.Cleanup(func() { _ = ln.Close(); wg.Wait() })
-	return r
-}
-
-const nodeServer = `
-const s = require('http').createServer((q, a) => {
-  let b = ''; q.on('data', d => b += d); q.on('end', () => {
-    console.log(JSON.stringify({Method: q.method, URL: q.url, RawHeaders: q.rawHeaders, Body: b})); a.end('ok') })
-});
-s.listen(0, '127.0.0.1', () => console.log(s.address().port));
-process.stdin.on('end', () => process.exit()).resume();
-`
-
-// nodeRecorder is Node's own parser.
-func nodeRecorder(t *testing.T) *recorder {
-	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Fatal("node is missing: apt-get install nodejs")
-	}
-	cmd := exec.Command(node, "-e", nodeServer)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() {
-		t.Fatal("node does not listen")
-	}
-	r := &recorder{addr: "127.0.0.1:" + lines.Text()}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for lines.Scan() {
-			var h heard
-			if json.Unmarshal(lines.Bytes(), &h) == nil {
-				r.add(h)
-			}
-		}
-	})
-	t.Cleanup(func() { _ = in.Close(); wg.Wait(); _ = cmd.Wait() })
-	return r
-}
-
-// behind is a backed whose conference server is another.
-type behind struct {
-	backed
-	addr string
-	tr   *http.Transport
-}
-
-func (e behind) Upstream() *url.URL           { return &url.URL{Scheme: "http", Host: e.addr} }
-func (e behind) Transport() http.RoundTripper { return e.tr }
 
 // smuggle is one row: what stands between the first request's own lines and
 // the second request, which must not reach the conference server.
@@ -233,7 +98,7 @@ func TestT29OneRequestStaysOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rec := start(t)
-			s := openWith(t, setup{backend: behind{backed{newEcho(t, nil)}, rec.addr, &http.Transport{}}, unsound: true})
+			s := openWith(t, setup{backend: behind{backed{newEcho(t, nil)}, rec}, unsound: true})
 			h := s.host(doctor())
 			m := h.meet(nil, "Jane Doe")
 			h.want(h.post(m.path("/enter"), nil), http.StatusOK, "the way in")
@@ -307,14 +172,10 @@ func (q heard) straight(t *testing.T, ours string) {
 func (r *recorder) all(t *testing.T, s *site, cookie string) []heard {
 	t.Helper()
 	s.pour(t, "GET /app/x/last HTTP/1.1\r\nHost: room.example\r\n"+cookie+"Connection: close\r\n\r\n")
-	var got []heard
-	eventually(t, "the last request has come", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		got = r.got
-		return len(got) > 0 && got[len(got)-1].URL == "/app/x/last"
-	})
-	return got
+	r.until(t, "/app/x/last")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.got
 }
 
 // straightBytes is what the bytes must look like: no line folded or ended by

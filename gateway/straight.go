@@ -8,10 +8,14 @@ import (
 
 // straight reports whether r asks for one thing of one size. Over HTTP/1.1 the
 // listener has seen to that; HTTP/2 lets a client put a whole address into
-// :path, and x/net/http2 takes the first of two lengths, and one that is no
-// number for none (T27, T29).
+// :path, or what no address has, and x/net/http2 takes the first of two lengths
+// and for none one that is no number (T27, T29).
 func straight(r *http.Request) bool {
 	if r.URL.Scheme != "" || r.URL.Host != "" || !strings.HasPrefix(r.URL.Path, "/") {
+		return false
+	}
+	odd := func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' }
+	if strings.ContainsFunc(r.RequestURI, odd) {
 		return false
 	}
 	lengths := r.Header["Content-Length"]

@@ -82,8 +82,8 @@ func (s *scanner) scan(p []byte) (int, error) {
 			}
 			continue
 		case target:
-			// Not beyond ASCII: RFC 3986 has it escaped.
-			for i < len(p) && p[i] > ' ' && p[i] < 0x7f {
+			// RFC 3986 has the rest escaped, and a fragment is never sent.
+			for i < len(p) && p[i] > ' ' && p[i] < 0x7f && p[i] != '#' {
 				i++
 			}
 		case fieldValue:

@@ -77,6 +77,7 @@ func crookedRequests() map[string]string {
 		"a tunnel":                    "CONNECT evil.example:443 HTTP/1.1\r\n" + hostLine + "\r\n",
 		"all of it":                   "OPTIONS * HTTP/1.1\r\n" + hostLine + "\r\n",
 		"no target":                   "GET  HTTP/1.1\r\n" + hostLine + "\r\n",
+		"a fragment":                  "GET /x?y#z HTTP/1.1\r\n" + hostLine + "\r\n",
 		"a blank in the target":       "GET /a b HTTP/1.1\r\n" + hostLine + "\r\n",
 		"a byte beyond ASCII":         "GET /\xc0\xaf HTTP/1.1\r\n" + hostLine + "\r\n",
 		"a tab":                       "GET\t/ HTTP/1.1\r\n" + hostLine + "\r\n",
