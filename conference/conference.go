@@ -33,6 +33,9 @@ type Rooms interface {
 	// back: the caller revokes the admission before, and asks Participants
 	// again after, for somebody who is just entering may be missed.
 	Remove(ctx context.Context, room, admission string) error
+	// Rename tells the others another name of the admitted person. A person
+	// or room that is not there is no fault: the next token has the name.
+	Rename(ctx context.Context, room, admission, name string) error
 	// Close ends the room for everybody. A room that is not there is no
 	// fault.
 	Close(ctx context.Context, room string) error
@@ -117,6 +120,9 @@ func (r Relay) Zero() bool {
 type Capabilities struct {
 	// Remove puts one person out on the server itself, at once.
 	Remove bool
+	// Rename gives somebody inside another name without a new token. Where
+	// it is false, Rename does nothing.
+	Rename bool
 	// Close ends a meeting on the server itself.
 	Close bool
 	// Participants are known from the server.

@@ -94,6 +94,9 @@ func absent(t *testing.T, b Bench) {
 	if err := b.Backend.Remove(ctx, room, "nobody"); err != nil {
 		t.Errorf("Remove somebody who is not there: %v", err)
 	}
+	if err := b.Backend.Rename(ctx, room, "nobody", "Nobody"); err != nil {
+		t.Errorf("Rename somebody who is not there: %v", err)
+	}
 	roster(t, b, room)
 	if err := b.Backend.Open(ctx, ""); err == nil {
 		t.Error("Open of a room without name succeeded")
@@ -124,8 +127,11 @@ func enters(t *testing.T, b Bench) {
 	if diff := cmp.Diff(Relay(g), m.Relay()); diff != "" && b.Backend.Capabilities().Relay {
 		t.Errorf("Relay() (-want +got):\n%s", diff)
 	}
+	if err := b.Backend.Rename(within(t), g.Room, g.Admission, "J. D."); err != nil {
+		t.Errorf("Rename: %v", err)
+	}
 	if err := m.Ping(within(t)); err != nil {
-		t.Errorf("Ping: %v", err)
+		t.Errorf("Ping after a renaming: %v", err)
 	}
 	if m.Token() != "" {
 		t.Error("the browser was sent a token")

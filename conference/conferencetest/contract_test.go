@@ -183,6 +183,20 @@ func TestTextEndsWithACode(t *testing.T) {
 	}
 }
 
+func TestRenamedIsShownSo(t *testing.T) {
+	f := conferencetest.NewFake(t)
+	enter(t, f)
+	if err := backend(t, f, f.Secret).Rename(t.Context(), "r1", "a1", "J. D."); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Name("r1", "a1"); got != "J. D." {
+		t.Errorf("Name() = %q, want J. D.", got)
+	}
+	if err := backend(t, f, f.Secret).Rename(t.Context(), "r1", "a1", ""); err == nil {
+		t.Error("a name was taken away")
+	}
+}
+
 func TestRemovedIsToldSo(t *testing.T) {
 	f := conferencetest.NewFake(t)
 	c := enter(t, f)

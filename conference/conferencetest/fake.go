@@ -39,6 +39,7 @@ type Fake struct {
 
 // seat is one participant's connection.
 type seat struct {
+	name string // as the others see it; guarded by the Fake's mu
 	send chan *livekit.SignalResponse
 	quit context.CancelFunc
 }
@@ -110,6 +111,16 @@ func (f *Fake) Inside(room string) []string {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// Name returns what the others see of somebody in the room.
+func (f *Fake) Name(room, admission string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.rooms[room][admission]; s != nil {
+		return s.name
+	}
+	return ""
 }
 
 // Say sends a participant a message, as the server might at any time.
@@ -232,7 +243,7 @@ func (f *Fake) rtc(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(4 << 20)
 	ctx, quit := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer quit()
-	s := &seat{send: make(chan *livekit.SignalResponse, 64), quit: quit}
+	s := &seat{name: c.Name, send: make(chan *livekit.SignalResponse, 64), quit: quit}
 	if !f.sit(c, s, r) {
 		return
 	}

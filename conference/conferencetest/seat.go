@@ -153,6 +153,10 @@ func (f *Fake) api(w http.ResponseWriter, r *http.Request) {
 		answer(w, body, &livekit.RoomParticipantIdentity{}, c.Video.RoomAdmin, func(q *livekit.RoomParticipantIdentity) proto.Message {
 			return f.remove(c.Video.Room, q)
 		})
+	case "UpdateParticipant":
+		answer(w, body, &livekit.UpdateParticipantRequest{}, c.Video.RoomAdmin, func(q *livekit.UpdateParticipantRequest) proto.Message {
+			return f.update(c.Video.Room, q)
+		})
 	default:
 		twirp(w, http.StatusNotFound, "bad_route")
 	}
@@ -228,4 +232,15 @@ func (f *Fake) remove(granted string, q *livekit.RoomParticipantIdentity) proto.
 	delete(f.rooms[q.Room], q.Identity)
 	s.say(leave(livekit.DisconnectReason_PARTICIPANT_REMOVED))
 	return &livekit.RemoveParticipantResponse{}
+}
+
+func (f *Fake) update(granted string, q *livekit.UpdateParticipantRequest) proto.Message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.rooms[q.Room][q.Identity]
+	if s == nil || q.Room != granted {
+		return nil
+	}
+	s.name = q.Name
+	return &livekit.ParticipantInfo{Sid: "PA_" + q.Identity, Identity: q.Identity, Name: q.Name}
 }

@@ -52,6 +52,19 @@ func (b *Backend) Remove(ctx context.Context, room, admission string) error {
 	return nil
 }
 
+// Rename implements conference.Rooms.
+func (b *Backend) Rename(ctx context.Context, room, admission, name string) error {
+	if name == "" {
+		return fmt.Errorf("renaming admission %s: it would keep its name", admission) // LiveKit leaves out what is empty
+	}
+	req := &livekit.UpdateParticipantRequest{Room: room, Identity: admission, Name: name}
+	err := b.call(ctx, "UpdateParticipant", video{RoomAdmin: true, Room: room}, req, &livekit.ParticipantInfo{})
+	if err != nil && !errors.Is(err, errAbsent) {
+		return fmt.Errorf("renaming admission %s: %w", admission, err)
+	}
+	return nil
+}
+
 // Close implements conference.Rooms.
 func (b *Backend) Close(ctx context.Context, room string) error {
 	req := &livekit.DeleteRoomRequest{Room: room}
