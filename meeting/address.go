@@ -3,6 +3,7 @@ package meeting
 import (
 	"net/mail"
 	"strings"
+	"unicode/utf8"
 )
 
 // Address reports whether s is a plain mailbox: one @, ASCII, nothing quoted
@@ -53,4 +54,16 @@ func Phone(s string) string {
 		return ""
 	}
 	return "+" + n
+}
+
+// MaskAddress shows enough of an address for its owner to know it, and too
+// little for anybody else to learn it: "j•••@exemple.fr". What is no address
+// shows nothing.
+func MaskAddress(a string) string {
+	local, domain, ok := strings.Cut(a, "@")
+	if !ok || local == "" || domain == "" {
+		return ""
+	}
+	first, _ := utf8.DecodeRuneInString(local)
+	return string(first) + "•••@" + domain
 }

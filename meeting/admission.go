@@ -38,6 +38,13 @@ type Admission struct {
 	// person before.
 	Elsewhere bool      `json:"elsewhere,omitempty"`
 	Knocked   time.Time `json:"knocked"`
+	// Stayed is when the person last said that they are still there.
+	Stayed time.Time `json:"stayed,omitzero"`
+	// Net is where they knocked from, told apart and no more.
+	Net Net `json:"net,omitzero"`
+	// Named tells of another Name than the one they knocked with.
+	Named Named `json:"named,omitzero"`
+	Talk  Talk  `json:"talk,omitzero"`
 	// Decided is when a host or a rule decided; zero while nobody has.
 	Decided time.Time `json:"decided,omitzero"`
 	// DecidedBy is the host who decided; empty when a rule did.
@@ -54,6 +61,28 @@ type Admission struct {
 	// one at a time, so a second device replaces the first or waits.
 	Pass []byte `json:"pass,omitempty"`
 }
+
+// Net is a network as a host may know it. No address is kept: Mark is a keyed
+// fingerprint of its /24 or /48, good for one meeting only, and forgotten with
+// the admission.
+type Net struct {
+	Kind NetKind `json:"kind"`
+	Mark string  `json:"mark,omitempty"`
+}
+
+// NetKind is what kind of network somebody comes from.
+type NetKind string
+
+// The kinds of network.
+const (
+	NoNet   NetKind = ""
+	Private NetKind = "private" // of an institution or a VPN: RFC 1918, RFC 4193
+	IPv4    NetKind = "ipv4"
+	IPv6    NetKind = "ipv6"
+)
+
+// Same reports whether both are known to be one network.
+func (n Net) Same(m Net) bool { return n.Mark != "" && n.Mark == m.Mark }
 
 // Back reports whether the person was let in before and may come back unaided:
 // their network dropped, or they went by their own will after being admitted.

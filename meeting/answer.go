@@ -10,6 +10,12 @@ import (
 type Answer struct {
 	By    Key
 	Admit bool
+	// Name is the display name that the host saw; empty asks nothing. Another
+	// one by now is not what they said yes to.
+	Name string
+	// Why and Farewell are what a refusal tells the guest; Farewell is cleaned.
+	Why      Why
+	Farewell string
 }
 
 func (e Answer) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
@@ -25,6 +31,8 @@ func (e Answer) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 		return "", "", "", Refuse(NotFound)
 	case e.Admit && slices.Contains(d.Meeting.Banned, a.Person.Key()):
 		return "", "", "", Refuse(Removed) // expelled on another device
+	case !e.Why.Known():
+		return "", "", "", &Refusal{Reason: Invalid, Field: "reason"}
 	}
 	if a.State != Waiting && (a.State != Refused || !e.Admit) {
 		if (a.State == Admitted) == e.Admit && a.State != Expelled {
@@ -32,12 +40,15 @@ func (e Answer) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 		}
 		return "", "", "", Refuse(Stale)
 	}
+	if e.Admit && e.Name != "" && e.Name != a.Name {
+		return "", "", "", Refuse(NameChanged)
+	}
 	a.Decided, a.DecidedBy, a.Rule = now, e.By, "host"
 	if e.Admit {
 		a.State = Admitted
 		return LetIn, a.Rule, e.By, nil
 	}
-	a.State = Refused
+	a.State, a.Talk.Why, a.Talk.Farewell = Refused, e.Why, e.Farewell
 	return Turned, a.Rule, e.By, nil
 }
 

@@ -24,8 +24,10 @@ type Entry struct {
 	// Person is whom it concerns, with the evidence as it then was.
 	Person *Person `json:"person,omitempty"`
 	Name   string  `json:"name,omitempty"`
-	Rule   string  `json:"rule,omitempty"`
-	Reason string  `json:"reason,omitempty"`
+	// Was is the display name before this, where it is another.
+	Was    string `json:"was,omitempty"`
+	Rule   string `json:"rule,omitempty"`
+	Reason string `json:"reason,omitempty"`
 	// Incident is the reference of a removal that was reported.
 	Incident string `json:"incident,omitempty"`
 }
@@ -54,6 +56,12 @@ const (
 	WasEnded     What = "ended"
 	WasCancelled What = "cancelled"
 	WasAltered   What = "altered"
+	WasHeld      What = "held"
+	WasAsked     What = "asked"
+	Replied      What = "replied"
+	Renamed      What = "renamed"
+	Stayed       What = "stayed" // said that they are still there
+	Lapsed       What = "lapsed" // did not say so
 	// DialSlowed tells the host that somebody guesses dial-in codes.
 	DialSlowed What = "dial_slowed"
 )
@@ -68,6 +76,7 @@ type Event interface {
 // (a wrong code costs a try), so the caller commits them in either case. Apply
 // never changes what d points to.
 func Apply(d Docs, e Event, now time.Time) (Docs, []Entry, *Refusal) {
+	was := d.Admission
 	what, rule, by, no := e.apply(&d, now)
 	if what == "" {
 		return d, nil, no
@@ -79,6 +88,9 @@ func Apply(d Docs, e Event, now time.Time) (Docs, []Entry, *Refusal) {
 	if d.Admission.ID != "" {
 		p := d.Admission.Person
 		entry.Person = &p
+		if was.ID == d.Admission.ID && was.Name != d.Admission.Name {
+			entry.Was = was.Name
+		}
 	}
 	if k, ok := e.(Knock); ok && d.Admission.ID == "" {
 		entry.Person, entry.Name, entry.Admission = &k.Person, k.Name, k.ID

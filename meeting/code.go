@@ -77,6 +77,8 @@ func (e TryCode) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	good := hmac.Equal(c.MAC, e.MAC) && len(c.MAC) > 0 && !now.After(c.Expires)
 	if !good {
 		c.Tries++
+		d.Invitation.Tried.Codes++
+		d.Invitation.Tried.Last = now
 		if c.Tries >= CodeTries {
 			c.MAC = nil
 			return CodeRefused, "", "", Refuse(CodeSpent)

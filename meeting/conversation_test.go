@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -139,7 +140,24 @@ func (w *world) say(t *testing.T, line words) string {
 	case "mailed":
 		return w.apply(line[1], "", meeting.MailTold{State: meeting.MailFailed, Fault: line.value("fault")})
 	case "answer":
-		return w.apply("", line[1], meeting.Answer{By: by, Admit: line.has("yes")})
+		return w.apply("", line[1], meeting.Answer{
+			By: by, Admit: line.has("yes"), Name: line.value("saw"), Why: meeting.Why(line.value("why")), Farewell: line.value("say"),
+		})
+	case "hold":
+		return w.apply("", line[1], meeting.Hold{By: by, Message: line.value("say")})
+	case "ask":
+		return w.apply("", line[1], meeting.Ask{By: by, Question: line.value("say")})
+	case "reply":
+		n, _ := strconv.Atoi(line.value("to"))
+		return w.apply("", line[1], meeting.Reply{Asks: n, Text: line.value("say")})
+	case "rename":
+		return w.apply("", line[1], meeting.Rename{By: by, Name: line.value("name")})
+	case "stay":
+		return w.apply("", line[1], meeting.Stay{})
+	case "lapse":
+		return w.apply("", line[1], meeting.Lapse{})
+	case "talk":
+		return w.talk(line[1])
 	case "leave":
 		return w.apply("", line[1], meeting.Leave{})
 	case "expel":
@@ -164,6 +182,7 @@ func (w *world) create(line words, by meeting.Key) {
 func (w *world) knock(line words) string {
 	k := meeting.Knock{
 		ID: line[1], Person: person(line.value("who"), w.now), Name: line.value("name"), Device: line.value("device"),
+		Line:      meeting.Line{Kind: line.value("line")},
 		Consented: w.now, Admit: line.has("admit"), Wait: line.has("wait"), Rule: "rule", Why: reason(line.value("refuse")),
 	}
 	if line.has("host") {
@@ -202,7 +221,7 @@ func person(s string, at time.Time) meeting.Person {
 }
 
 func reason(word string) meeting.Reason {
-	for r := range meeting.Busy {
+	for r := range meeting.NameChanged {
 		if r.String() == word {
 			return r
 		}
@@ -246,6 +265,9 @@ func answer(entries []meeting.Entry, no *meeting.Refusal) string {
 		if e.Rule != "" {
 			fmt.Fprintf(&b, " (%s)", e.Rule)
 		}
+		if e.Was != "" {
+			fmt.Fprintf(&b, " %q, before %q", e.Name, e.Was)
+		}
 		b.WriteByte('\n')
 	}
 	switch {
@@ -270,9 +292,19 @@ func (w *world) show() string {
 	}
 	for _, id := range sorted(w.invitations) {
 		v := w.invitations[id]
+		if v.Tried != (meeting.Tried{}) {
+			fmt.Fprintf(&b, "link %s tried codes=%d knocks=%d\n", id, v.Tried.Codes, v.Tried.Knocks)
+		}
 		fmt.Fprintf(&b, "link %s seats=%d generation=%d revoked=%v sent=%d tries=%d\n", id, len(v.Seats), v.Generation, v.Revoked, len(v.Code.Sent), v.Code.Tries)
 	}
 	return b.String()
+}
+
+// talk shows what both sides see of one admission.
+func (w *world) talk(id string) string {
+	a := w.admissions[id]
+	t := a.Talk
+	return fmt.Sprintf("%s shown as %q held=%v %q asked %d %q reply %q farewell %q %q\n", id, a.Name, !t.Held.IsZero(), t.Message, t.Asks, t.Question, t.Reply, t.Why, t.Farewell)
 }
 
 func sorted[V any](m map[string]V) []string {

@@ -21,11 +21,18 @@ type Invitation struct {
 	Generation uint32    `json:"generation"`
 	Revoked    bool      `json:"revoked,omitempty"`
 	Created    time.Time `json:"created"`
+	// By is the name of the host who invited; empty in what older versions
+	// wrote.
+	By string `json:"by,omitempty"`
 	// Since is the meeting's Sequence when the invitation was made.
 	Since int `json:"since,omitempty"`
 	// Bound is who first used the link. Others who show up with it wait with
 	// a warning (T03).
 	Bound Key `json:"bound,omitempty"`
+	// Used is when somebody first knocked with the link, Tried what did not
+	// lead in.
+	Used  time.Time `json:"used,omitzero"`
+	Tried Tried     `json:"tried,omitzero"`
 	// Seats are the admissions made through this link, newest last, at most
 	// MaxSeats.
 	Seats []Seat `json:"seats,omitempty"`
@@ -42,6 +49,14 @@ type Seat struct {
 	Admission string `json:"admission"`
 	Person    Key    `json:"person"`
 	Device    string `json:"device"`
+}
+
+// Tried counts what came of a link and did not lead to the waiting room, for
+// the host's eye.
+type Tried struct {
+	Codes  int       `json:"codes,omitempty"`  // wrong one-time codes
+	Knocks int       `json:"knocks,omitempty"` // knocks that were refused
+	Last   time.Time `json:"last,omitzero"`
 }
 
 // Code is the one-time code of an invitation and its budget. Only the HMAC of

@@ -15,6 +15,7 @@ type Knock struct {
 	Role      Role
 	Device    string
 	Agent     string
+	Net       Net
 	Consented time.Time
 	// Line and Call are set for a caller.
 	Line Line
@@ -27,6 +28,15 @@ type Knock struct {
 }
 
 func (k Knock) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	what, rule, by, no := k.in(d, now)
+	if v := &d.Invitation; what == Turned && v.ID != "" {
+		v.Tried.Knocks++
+		v.Tried.Last = now
+	}
+	return what, rule, by, no
+}
+
+func (k Knock) in(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	if no := k.hard(d, now); no != nil {
 		return Turned, "built-in", "", no
 	}
@@ -45,7 +55,7 @@ func (k Knock) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	if d.Meeting.Locked && k.Role != Host {
 		return Turned, "built-in", "", Refuse(IsLocked)
 	}
-	elsewhere, ok := d.take(Seat{Admission: k.ID, Person: k.Person.Key(), Device: k.Device})
+	elsewhere, ok := d.take(Seat{Admission: k.ID, Person: k.Person.Key(), Device: k.Device}, now)
 	if !ok {
 		return Turned, "built-in", "", Refuse(TooMany)
 	}
@@ -60,7 +70,7 @@ func (k Knock) admission(d *Docs, elsewhere, admit bool, now time.Time) (What, s
 	}
 	d.Admission = Admission{
 		ID: k.ID, Invitation: d.Invitation.ID, Person: k.Person, Name: k.Name,
-		Role: k.Role, State: Waiting, Device: k.Device, Agent: k.Agent, Line: k.Line, Call: k.Call,
+		Role: k.Role, State: Waiting, Device: k.Device, Agent: k.Agent, Net: k.Net, Line: k.Line, Call: k.Call,
 		Elsewhere: elsewhere, Knocked: now, Consented: k.Consented, Rule: k.Rule,
 	}
 	// A link that was used before never admits by rule: the host decides (T03).
@@ -73,7 +83,7 @@ func (k Knock) admission(d *Docs, elsewhere, admit bool, now time.Time) (What, s
 
 // take notes a new seat. A link has MaxSeats of them; without a link it is a
 // host, who is never locked out (T42): the oldest of their own seats gives way.
-func (d *Docs) take(s Seat) (elsewhere, ok bool) {
+func (d *Docs) take(s Seat, now time.Time) (elsewhere, ok bool) {
 	v := &d.Invitation
 	if v.ID == "" {
 		d.Meeting.Seats = append(giveWay(d.Meeting.Seats, s.Person), s)
@@ -83,7 +93,7 @@ func (d *Docs) take(s Seat) (elsewhere, ok bool) {
 		return false, false
 	}
 	if v.Bound == "" {
-		v.Bound = s.Person
+		v.Bound, v.Used = s.Person, now
 	}
 	elsewhere = len(v.Seats) > 0
 	v.Seats = append(slices.Clip(v.Seats), s)
@@ -146,8 +156,12 @@ func (k Knock) again(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 		}
 		return "", "", "", nil // a dropped network comes back unaided (T40)
 	case Waiting:
-		a.Name, a.Line, a.Call = k.Name, k.Line, k.Call
-		return "", "", "", nil
+		a.Line, a.Call = k.Line, k.Call
+		if a.Asked(now) {
+			a.Stayed = now
+		}
+		what, no := a.rename(k.Name, now)
+		return what, "", "", no
 	case Left:
 		return k.back(d, now)
 	default:
@@ -169,11 +183,12 @@ func (k Knock) back(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	// What was cut stays cut: who comes back gets a new admission.
 	d.reseat(d.Admission.ID, k.ID)
 	elsewhere, was := d.Admission.Elsewhere, d.Admission.Back()
-	if !was {
-		return k.admission(d, elsewhere, k.Admit, now)
+	named := d.Admission.Named
+	if named.By != "" {
+		k.Name = d.Admission.Name // the host's choice outlives the way out
 	}
-	what, rule, by, no := k.admission(d, false, k.Admit, now)
-	d.Admission.Elsewhere = elsewhere
+	what, rule, by, no := k.admission(d, elsewhere && !was, k.Admit, now)
+	d.Admission.Elsewhere, d.Admission.Named = elsewhere, named
 	return what, rule, by, no
 }
 

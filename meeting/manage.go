@@ -64,6 +64,7 @@ func (e Revoke) apply(d *Docs, _ time.Time) (What, string, Key, *Refusal) {
 		v := &d.Invitation
 		v.Generation++
 		v.Revoked, v.Bound, v.Seats, v.Code, v.Mail = false, "", nil, Code{}, Mail{}
+		v.Used, v.Tried = time.Time{}, Tried{}
 		return LinkReissued, "host", e.By, nil
 	}
 	if d.Invitation.Revoked {

@@ -29,6 +29,7 @@ const (
 	TicketSpent               // the step into the room was used or too late
 	HostAway                  // the meeting opens when the host enters
 	Busy                      // the store or conference server does not answer: nobody new
+	NameChanged               // the guest shows another name than the one answered
 )
 
 // reasonWords are the audit words: stable, lower case, never translated.
@@ -38,7 +39,7 @@ func reasonWord(r Reason) string {
 		"removed", "locked", "not_invited", "not_you", "unverified",
 		"wrong_code", "code_expired", "code_spent", "too_many", "not_host",
 		"sign_in", "stale", "invalid", "no_consent", "ticket_spent",
-		"host_away", "busy",
+		"host_away", "busy", "name_changed",
 	}
 	if int(r) >= len(words) {
 		return "not_found"
