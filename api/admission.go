@@ -2,8 +2,10 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"vestibule/lobby"
@@ -23,6 +25,9 @@ type admissionView struct {
 	Invited     *invitedView `json:"invited,omitempty"`
 	Person      personView   `json:"person"`
 	Warnings    []string     `json:"warnings"`
+	Talk        *talkView    `json:"talk,omitempty"`
+	Network     string       `json:"network,omitempty"`
+	Link        *linkView    `json:"link,omitempty"`
 	Present     bool         `json:"present"`
 	Knocked     time.Time    `json:"knocked"`
 	Decided     *time.Time   `json:"decided,omitempty"`
@@ -34,6 +39,26 @@ type admissionView struct {
 type invitedView struct {
 	Name  string `json:"name"`
 	Email string `json:"email,omitempty"`
+}
+
+// talkView is what host and guest said to one another.
+type talkView struct {
+	Held     *time.Time `json:"held,omitempty"`
+	Message  string     `json:"message,omitempty"`
+	Question string     `json:"question,omitempty"`
+	Reply    string     `json:"reply,omitempty"`
+	Reason   string     `json:"reason,omitempty"`
+	Farewell string     `json:"farewell,omitempty"`
+}
+
+// linkView is what became of the invitation's link.
+type linkView struct {
+	InvitedBy     string     `json:"invited_by,omitempty"`
+	FirstUsed     *time.Time `json:"first_used,omitempty"`
+	WrongCodes    int        `json:"wrong_codes"`
+	RefusedKnocks int        `json:"refused_knocks"`
+	LastAttempt   *time.Time `json:"last_attempt,omitempty"`
+	Others        []string   `json:"others"`
 }
 
 type personView struct {
@@ -73,40 +98,49 @@ func moment(t time.Time) *time.Time {
 func (s *Server) admission(snap *lobby.Snapshot, a *meeting.Admission) admissionView {
 	x := admissionView{
 		ID: a.ID, Invitation: a.Invitation, State: stateWords()[min(int(a.State), len(stateWords())-1)], Role: roleWord(a.Role),
-		DisplayName: a.Name, Browser: a.Agent, Person: person(&a.Person), Warnings: warnings(snap, a),
-		Present: s.c.Lobby.Present(a), Knocked: second(a.Knocked), Decided: moment(a.Decided), Rule: a.Rule,
+		DisplayName: a.Name, Browser: a.Agent, Person: s.person(&a.Person), Warnings: []string{},
+		Present: s.c.Lobby.Present(a), Knocked: second(a.Knocked), Decided: moment(a.Decided), Rule: a.Rule, Network: string(a.Net.Kind),
+	}
+	if t := &a.Talk; *t != (meeting.Talk{}) {
+		x.Talk = &talkView{
+			Held: moment(t.Held), Message: t.Message, Question: t.Question, Reply: t.Reply, Reason: string(t.Why), Farewell: t.Farewell,
+		}
+	}
+	for _, w := range snap.Warnings(a) {
+		x.Warnings = append(x.Warnings, string(w))
 	}
 	if v, ok := snap.Invitations[a.Invitation]; ok {
-		x.Invited = &invitedView{v.Name, v.Email}
+		x.Invited = &invitedView{v.Name, s.c.Lobby.Email(v.Email)}
+		x.Link = &linkView{
+			InvitedBy: v.By, FirstUsed: moment(v.Used), WrongCodes: v.Tried.Codes, RefusedKnocks: v.Tried.Knocks,
+			LastAttempt: moment(v.Tried.Last), Others: []string{},
+		}
+		for _, o := range snap.Uses(a) {
+			x.Link.Others = append(x.Link.Others, o.ID)
+		}
 	}
 	return x
 }
 
-func person(p *meeting.Person) personView {
+// person is somebody as proved, with the address as the site lets hosts see it.
+func (s *Server) person(p *meeting.Person) personView {
 	e := &p.Evidence
-	return personView{
+	v := personView{
 		Method: [...]string{"unproved", "dial_code", "mailbox", "oidc"}[min(e.Method, meeting.OIDC)],
-		Issuer: p.Issuer, Subject: p.Subject, Name: p.Name, Email: p.Email, EmailVerified: e.EmailVerified,
+		Issuer: p.Issuer, Subject: p.Subject, Name: p.Name, Email: s.c.Lobby.Email(p.Email), EmailVerified: e.EmailVerified,
 		Provider: e.Provider, Organisation: e.Organisation, Member: e.Member, ACR: e.ACR, AMR: e.AMR,
 		ProvedAt: moment(e.At), Claims: e.Claims,
 	}
-}
-
-// warnings are what a host would be warned of.
-func warnings(snap *lobby.Snapshot, a *meeting.Admission) []string {
-	list := []string{}
-	warn := func(is bool, word string) {
-		if is {
-			list = append(list, word)
-		}
+	if p.Issuer == meeting.MailboxIssuer {
+		v.Subject = v.Email
 	}
-	v, p := snap.Invitations[a.Invitation], &a.Person
-	warn(!p.Verified(), "nothing_proved")
-	warn(a.Elsewhere || len(v.Seats) > 1, "link_used_elsewhere")
-	warn(lobby.Resembles(a.Name, snap.Meeting.Owner.Name) && p.Key() != snap.Meeting.Owner.Key, "name_like_host")
-	warn(lobby.MixedScripts(a.Name), "name_mixes_scripts")
-	warn(v.Email != "" && p.Email != "" && meeting.FoldAddress(p.Email) != meeting.FoldAddress(v.Email), "address_differs")
-	return list
+	if v.Email != p.Email { // nor by another way
+		v.Claims = maps.Clone(e.Claims)
+		maps.DeleteFunc(v.Claims, func(_ string, values []string) bool {
+			return slices.ContainsFunc(values, func(c string) bool { return strings.Contains(c, "@") })
+		})
+	}
+	return v
 }
 
 // listAdmissions answers who waits, or who else is at the door or inside.
@@ -159,51 +193,4 @@ func (s *Server) oneAdmission(w http.ResponseWriter, r *http.Request, c *caller,
 		x.Cuts = append(x.Cuts, cutView{k.What, k.Took.Milliseconds(), k.Err == nil})
 	}
 	return answer(w, http.StatusOK, x)
-}
-
-// decision reads what every decision needs: whose meeting, whom, which attempt.
-func (s *Server) decision(r *http.Request, c *caller) (m meeting.ID, admission, attempt string, err error) {
-	if admission, err = id(r, "admission", 32); err != nil {
-		return "", "", "", err
-	}
-	h, err := s.hosted(r, c)
-	if err != nil {
-		return "", "", "", err
-	}
-	if err := bare(r); err != nil {
-		return "", "", "", err
-	}
-	attempt, err = s.attempt(r, c, nil)
-	return h.ID, admission, attempt, err
-}
-
-func (s *Server) admit(w http.ResponseWriter, r *http.Request, c *caller) error {
-	return s.answer(w, r, c, true)
-}
-
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c *caller) error {
-	return s.answer(w, r, c, false)
-}
-
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *caller, admit bool) error {
-	m, admission, attempt, err := s.decision(r, c)
-	if err != nil {
-		return err
-	}
-	if err := s.c.Lobby.Answer(r.Context(), m, c.host(), admission, admit, attempt); err != nil {
-		return err
-	}
-	return s.oneAdmission(w, r, c, nil)
-}
-
-func (s *Server) expel(w http.ResponseWriter, r *http.Request, c *caller) error {
-	m, admission, attempt, err := s.decision(r, c)
-	if err != nil {
-		return err
-	}
-	cuts, err := s.c.Lobby.Expel(r.Context(), m, c.host(), admission, attempt)
-	if err != nil {
-		return err
-	}
-	return s.oneAdmission(w, r, c, cuts)
 }

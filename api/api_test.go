@@ -89,10 +89,11 @@ func (s *site) decide(m string, invitations reply) {
 		t.Errorf("names = %s", waiting.raw)
 	}
 	a := m + "/admissions/" + jeanne
-	if r := s.must(200, "all", "POST", a+"/admit", ""); r.text("state") != "admitted" || r.text("rule") != "host" {
+	s.talk(a)
+	if r := s.must(200, "all", "POST", a+"/admit", `{"display_name":"Jeanne M."}`); r.text("state") != "admitted" || r.text("rule") != "host" {
 		t.Errorf("admit = %s", r.raw)
 	}
-	if r := s.must(200, "all", "POST", m+"/admissions/"+paul+"/refuse", ""); r.text("state") != "refused" {
+	if r := s.must(200, "all", "POST", m+"/admissions/"+paul+"/refuse", `{"reason":"later","message":"We call you."}`); r.text("state") != "refused" || r.text("talk.reason") != "later" || r.text("talk.farewell") != "We call you." {
 		t.Errorf("refuse = %s", r.raw)
 	}
 	if r := s.must(200, "all", "GET", m+"/admissions?state=admitted", ""); r.text("items.0.id") != jeanne {
@@ -111,6 +112,36 @@ func (s *site) decide(m string, invitations reply) {
 	}
 	if r := s.ask("all", "POST", a+"/admit", ""); r.status != 409 {
 		t.Errorf("admit after expulsion = %d, want 409", r.status)
+	}
+}
+
+// talk asks one who waits, gives them another name and is told of every word
+// that cannot be used.
+func (s *site) talk(a string) {
+	t := s.t
+	for path, bad := range map[string][]string{
+		"/hold":   {`{"message":""}`, `{"message":"` + strings.Repeat("x", 301) + `"}`, `{"words":"x"}`},
+		"/ask":    {``, `{"question":7}`},
+		"/rename": {`{}`, `{"display_name":"` + strings.Repeat("x", 61) + `"}`},
+		"/refuse": {`{"reason":"because"}`},
+	} {
+		for _, body := range bad {
+			if r := s.ask("all", "POST", a+path, body); r.status != 422 {
+				t.Errorf("%s with %s = %d, want 422", path, body, r.status)
+			}
+		}
+	}
+	if r := s.must(200, "all", "POST", a+"/hold", `{"message":"Five minutes."}`); r.text("talk.message") != "Five minutes." || r.text("talk.held") == "" {
+		t.Errorf("hold = %s", r.raw)
+	}
+	if r := s.must(200, "all", "POST", a+"/ask", `{"question":"Who invited you?"}`); r.text("talk.question") != "Who invited you?" {
+		t.Errorf("ask = %s", r.raw)
+	}
+	if r := s.must(200, "all", "POST", a+"/rename", `{"display_name":"Jeanne M."}`); r.text("display_name") != "Jeanne M." || r.text("person.subject") != "jeanne@exemple.fr" {
+		t.Errorf("rename = %s", r.raw)
+	}
+	if r := s.ask("all", "POST", a+"/admit", `{"display_name":"Dr Claire Martin"}`); r.status != 409 || r.text("type") != "urn:vestibule:problem:name_changed" {
+		t.Errorf("admit under another name = %s, want name_changed", r.raw)
 	}
 }
 

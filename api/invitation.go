@@ -44,7 +44,7 @@ type mailView struct {
 
 func (s *Server) invitation(m *meeting.Meeting, v *meeting.Invitation, c *caller) invitationView {
 	x := invitationView{
-		ID: v.ID, Name: v.Name, Email: v.Email, Role: roleWord(v.Role), Revoked: v.Revoked, Used: len(v.Seats) > 0 || v.Bound != "",
+		ID: v.ID, Name: v.Name, Email: s.c.Lobby.Email(v.Email), Role: roleWord(v.Role), Revoked: v.Revoked, Used: len(v.Seats) > 0 || v.Bound != "",
 		Created: second(v.Created), order: v.Order,
 		Mail: mailView{State: [...]string{"none", "queued", "sent", "failed"}[min(v.Mail.State, meeting.MailFailed)], Fault: v.Mail.Fault},
 	}

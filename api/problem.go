@@ -57,6 +57,7 @@ func title(word string) string {
 		"too_many":     "Too many of these; try again later.",
 		"busy":         "The door cannot do this just now; try again.",
 		"stale":        "That is not possible in the state it is in.",
+		"name_changed": "The guest shows another display name by now.",
 		"over":         "The meeting is over.",
 		"called_off":   "The meeting was cancelled.",
 		"removed":      "The person was expelled.",

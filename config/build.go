@@ -14,6 +14,7 @@ import (
 	"vestibule/cert"
 	"vestibule/conference/livekit"
 	"vestibule/house"
+	"vestibule/lobby"
 	"vestibule/mail"
 	"vestibule/policy"
 	"vestibule/store"
@@ -74,6 +75,7 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	h.Zone = f.Site.Zone
 	h.Limits = house.Limits{PerSource: f.Listen.PerSource, Trusted: b.prefixes(f.Listen.Trusted, "listen.trusted")}
 	h.Early, h.Grace, h.Keep = f.Meetings.Early, f.Meetings.Grace, f.Meetings.Keep
+	h.Names, h.Emails = lobby.NameRule(f.Meetings.Names), lobby.Emails(f.Meetings.Emails)
 	h.KeepIncidents, h.State = f.Meetings.KeepIncidents, f.State
 	if err := join(b.faults); err != nil {
 		return nil, err

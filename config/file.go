@@ -137,6 +137,9 @@ type Meetings struct {
 	Early time.Duration `yaml:"early"`
 	Grace time.Duration `yaml:"grace"`
 	Keep  time.Duration `yaml:"keep"`
+	// Names and Emails are lobby.Config's.
+	Names  string `yaml:"names"`
+	Emails string `yaml:"emails"`
 	// KeepIncidents is lobby.Config's.
 	KeepIncidents time.Duration `yaml:"keep_incidents"`
 }

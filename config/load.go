@@ -74,7 +74,7 @@ func defaults() *File {
 		},
 		Dialin:     defaultDialin(),
 		Conference: Conference{LiveKit: LiveKit{Timeout: 5 * time.Second}},
-		Meetings:   Meetings{Early: 15 * time.Minute, Grace: time.Hour, Keep: 24 * time.Hour, KeepIncidents: 180 * 24 * time.Hour},
+		Meetings:   Meetings{Early: 15 * time.Minute, Grace: time.Hour, Keep: 24 * time.Hour, KeepIncidents: 180 * 24 * time.Hour, Names: "free", Emails: "full"},
 		State:      "/var/lib/vestibule",
 		API:        API{Rate: 600},
 		Log:        Log{Level: "info"},
@@ -151,6 +151,8 @@ func (c *checker) all() {
 	c.within(f.Meetings.Early, "meetings.early", 0, 24*time.Hour)
 	c.within(f.Meetings.Grace, "meetings.grace", 0, 12*time.Hour)
 	c.within(f.Meetings.Keep, "meetings.keep", time.Hour, 365*24*time.Hour)
+	c.oneOf(f.Meetings.Names, "meetings.names", "free", "initials", "identity")
+	c.oneOf(f.Meetings.Emails, "meetings.emails", "full", "masked", "hidden")
 	c.within(f.Meetings.KeepIncidents, "meetings.keep_incidents", 24*time.Hour, 365*24*time.Hour)
 	c.bad(f.State != "" && !filepath.IsAbs(f.State), "state", quoted(f.State)+" is not an absolute path", "/var/lib/vestibule")
 	c.oneOf(f.Log.Level, "log.level", "debug", "info", "warn", "error")

@@ -193,7 +193,7 @@ func (d *door) opens() {
 
 func (d *door) admits(id string) *seat {
 	d.t.Helper()
-	if err := d.lobby.Answer(d.t.Context(), d.id, d.host.Key(), id, true, ""); err != nil {
+	if err := d.lobby.Answer(d.t.Context(), d.id, d.host.Key(), id, meeting.Answer{Admit: true}, ""); err != nil {
 		d.t.Fatal(err)
 	}
 	select {
@@ -264,7 +264,7 @@ func TestWhoHangsUpDoesNotWait(t *testing.T) {
 func TestTheHostRefuses(t *testing.T) {
 	d := open(t)
 	l := d.serve(ring("c1", d.number+"."+d.code))
-	if err := d.lobby.Answer(t.Context(), d.id, d.host.Key(), d.waits(meeting.Waiting), false, ""); err != nil {
+	if err := d.lobby.Answer(t.Context(), d.id, d.host.Key(), d.waits(meeting.Waiting), meeting.Answer{}, ""); err != nil {
 		t.Fatal(err)
 	}
 	ends(t, "the line of who is refused", l.gone)
@@ -289,7 +289,7 @@ func TestNoSeatIsOurFault(t *testing.T) {
 	d.hall.full = true
 	d.opens()
 	l := d.serve(ring("c1", d.number+"."+d.code))
-	if err := d.lobby.Answer(t.Context(), d.id, d.host.Key(), d.waits(meeting.Waiting), true, ""); err != nil {
+	if err := d.lobby.Answer(t.Context(), d.id, d.host.Key(), d.waits(meeting.Waiting), meeting.Answer{Admit: true}, ""); err != nil {
 		t.Fatal(err)
 	}
 	ends(t, "the line", l.gone)

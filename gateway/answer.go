@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"vestibule/lobby"
 	"vestibule/meeting"
@@ -59,23 +58,22 @@ func consoleAgain(w http.ResponseWriter, r *http.Request, id meeting.ID, err err
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
-	var admit bool
-	switch r.PostForm.Get("answer") {
+	f := r.PostForm
+	a := meeting.Answer{Name: f.Get("name"), Why: meeting.Why(f.Get("why")), Farewell: f.Get("message")}
+	switch f.Get("answer") {
 	case "admit":
-		admit = true
+		a.Admit = true
 	case "refuse":
 	default:
 		return meeting.Refuse(meeting.Invalid)
 	}
-	err := s.c.Lobby.Answer(r.Context(), id, me.Key(), r.PostForm.Get("admission"), admit, s.attempt(w, r))
-	return consoleAgain(w, r, id, err)
+	err := s.c.Lobby.Answer(r.Context(), id, me.Key(), f.Get("admission"), a, s.attempt(w, r))
+	return s.again(w, r, "/m/"+string(id), err)
 }
 
 func (s *Server) admitVerified(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
-	// Exactly those whose card says so: something proved, nothing to warn of.
-	now := time.Now()
-	sure := func(snap *lobby.Snapshot, a *meeting.Admission) bool { return s.card(snap, a, now).Sure() }
-	_, err := s.c.Lobby.AdmitSure(r.Context(), id, me.Key(), sure, s.attempt(w, r))
+	// Those whose card the host saw, and nobody who knocked since.
+	_, err := s.c.Lobby.AdmitSure(r.Context(), id, me.Key(), r.PostForm["seen"], s.attempt(w, r))
 	return consoleAgain(w, r, id, err)
 }
 
@@ -127,7 +125,7 @@ func (s *Server) hostEnter(w http.ResponseWriter, r *http.Request, id meeting.ID
 		return err
 	}
 	admission, err := s.c.Lobby.HostKnock(r.Context(), id, lobby.Arrival{
-		Person: *me, Device: s.device(w, r), Name: me.Name, Agent: agent(r.UserAgent()), Consent: true,
+		Person: *me, Device: s.device(w, r), Name: me.Name, Agent: agent(r.UserAgent()), Net: s.network(r, id), Consent: true,
 	}, s.attempt(w, r))
 	if err != nil {
 		return err

@@ -16,7 +16,9 @@ func (s *Server) console(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.page(w, r, s.consoleOf(snap, ses.Person, s.hostFrame(w, r, ses.Person)))
+	c := s.consoleOf(snap, ses.Person, s.hostFrame(w, r, ses.Person), s.network(r, snap.Meeting.ID))
+	c.Calm = r.URL.Query().Has("calm")
+	return s.page(w, r, c)
 }
 
 func (s *Server) consoleEvents(w http.ResponseWriter, r *http.Request) error {
@@ -25,7 +27,7 @@ func (s *Server) consoleEvents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	me := ses.Person
-	frame := s.hostFrame(w, r, me)
+	frame, near := s.hostFrame(w, r, me), s.network(r, snap.Meeting.ID)
 	still := func() bool {
 		// Signed out here or at the provider, on any node. While the store is
 		// away nobody who reads is lost.
@@ -37,7 +39,7 @@ func (s *Server) consoleEvents(w http.ResponseWriter, r *http.Request) error {
 			return nil, true // no host any more
 		}
 		frame.Attempt = random()
-		b, err := s.c.Pages.Fragment(frame.Lang, s.consoleOf(snap, me, frame).Live())
+		b, err := s.c.Pages.Fragment(frame.Lang, s.consoleOf(snap, me, frame, near).Live())
 		if err != nil {
 			return nil, true
 		}
@@ -58,7 +60,7 @@ func event(name string, data []byte) []byte {
 }
 
 // consoleOf makes the page of a meeting for one host.
-func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame) web.Console {
+func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame, near meeting.Net) web.Console {
 	m := &snap.Meeting
 	now := time.Now()
 	c := web.Console{
@@ -75,7 +77,7 @@ func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame
 		}
 		switch a.State {
 		case meeting.Waiting:
-			c.Waiting = append(c.Waiting, s.card(snap, a, now))
+			c.Waiting = append(c.Waiting, s.card(snap, a, near, now))
 		case meeting.Admitted:
 			present := s.c.Lobby.Present(a)
 			if a.Role == meeting.Host && !present {
@@ -84,44 +86,21 @@ func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame
 			v := snap.Invitations[a.Invitation]
 			c.Inside = append(c.Inside, web.Participant{
 				Admission: a.ID, Name: a.Name, Invited: v.Name, Role: a.Role, You: a.Person.Key() == me.Key(),
-				Away: !present, Proof: web.ProofOf(a.Person),
+				Away: !present, Proof: s.proof(&a.Person),
 			})
 		}
 	}
-	return c
-}
-
-// card is the evidence of one who waits: what is proved, apart from what is
-// only said.
-func (s *Server) card(snap *lobby.Snapshot, a *meeting.Admission, now time.Time) web.Card {
-	v := snap.Invitations[a.Invitation]
-	c := web.Card{
-		Admission: a.ID, Invited: v.Name, Name: a.Name, CoHost: a.Role == meeting.Host,
-		Proof: web.ProofOf(a.Person), Waited: now.Sub(a.Knocked), Agent: a.Agent,
-		Line: web.Line{Kind: a.Line.Kind, Claims: a.Line.Claims, Address: a.Line.Address},
-	}
-	warn := func(is bool, w web.Warning) {
-		if is {
-			c.Warnings = append(c.Warnings, w)
+	// Who was asked to hold on gives way to those who were not.
+	slices.SortStableFunc(c.Waiting, func(a, b web.Card) int {
+		switch {
+		case a.Talk.Held == b.Talk.Held:
+			return 0
+		case b.Talk.Held:
+			return -1
 		}
-	}
-	p := &a.Person
-	warn(!p.Verified(), web.NothingProved)
-	warn(len(v.Seats) > 1, web.LinkElsewhere)
-	warn(p.Name != "" && v.Name != "" && differs(p.Name, v.Name), web.NameDiffers)
-	warn(lobby.Resembles(a.Name, snap.Meeting.Owner.Name) && p.Key() != snap.Meeting.Owner.Key, web.LooksLikeYou)
-	warn(v.Email != "" && p.Email != "" && meeting.FoldAddress(p.Email) != meeting.FoldAddress(v.Email), web.AddressDiffers)
-	warn(a.Line.Kind != "" && !a.Line.Encrypted, web.NotEncrypted)
+		return 1
+	})
 	return c
-}
-
-// differs reports whether a proved name is not the invited one. Initials of it
-// are the same person.
-func differs(proved, invited string) bool {
-	if lobby.Resembles(proved, invited) {
-		return false
-	}
-	return !lobby.Resembles(initials(proved), invited)
 }
 
 // invitees lists who was invited and what became of it.
@@ -130,7 +109,7 @@ func (s *Server) invitees(snap *lobby.Snapshot, links bool) []web.Invitee {
 	for id := range snap.Invitations {
 		v := snap.Invitations[id]
 		i := web.Invitee{
-			Invitation: v.ID, Name: v.Name, Mailbox: v.Email, CoHost: v.Role == meeting.Host, State: s.inviteeState(snap, &v),
+			Invitation: v.ID, Name: v.Name, Mailbox: s.c.Lobby.Email(v.Email), Mails: v.Email != "", CoHost: v.Role == meeting.Host, State: s.inviteeState(snap, &v),
 			Incident: incidentOf(snap, &v),
 		}
 		if links && !v.Revoked {
@@ -167,20 +146,7 @@ func (s *Server) inviteeState(snap *lobby.Snapshot, v *meeting.Invitation) web.I
 		if !ok {
 			continue
 		}
-		st, r := web.Opened, 0
-		switch a.State {
-		case meeting.Expelled:
-			st, r = web.PutOut, 9
-		case meeting.Waiting:
-			st, r = web.IsWaiting, 5
-		case meeting.Admitted:
-			st, r = web.IsInside, 6
-		case meeting.Refused:
-			st, r = web.TurnedAway, 2
-		case meeting.Left:
-			st, r = web.HasGone, 3
-		}
-		if r > rank {
+		if st, r := standsAs(a.State); r > rank {
 			best, rank = st, r
 		}
 	}
@@ -208,7 +174,8 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 		meeting.Knocked: web.Knocked, meeting.LetIn: web.DidAdmit, meeting.Turned: web.DidRefuse, meeting.PutOut: web.DidExpel,
 		meeting.WasLocked: web.DidLock, meeting.WasUnlocked: web.DidUnlock, meeting.WasEnded: web.DidEnd,
 		meeting.Entered: web.DidEnter, meeting.Gone: web.DidLeave, meeting.LinkRevoked: web.DidRevoke,
-		meeting.DialSlowed: web.Guessed,
+		meeting.DialSlowed: web.Guessed, meeting.WasHeld: web.DidHold, meeting.WasAsked: web.DidAsk, meeting.Replied: web.DidReply,
+		meeting.Renamed: web.DidRename, meeting.Lapsed: web.DidLapse,
 	}
 	var list []web.Entry
 	for i := len(snap.Recent) - 1; i >= 0 && len(list) < 12; i-- {
@@ -218,9 +185,12 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 		if !ok || e.By == "" && (e.What == meeting.LetIn || e.What == meeting.Turned && e.Admission == "") {
 			continue
 		}
-		entry := web.Entry{At: e.At, Deed: deed, Name: e.Name, Incident: e.Incident}
+		if e.What == meeting.Renamed && e.By == "" {
+			deed = web.ChangedName
+		}
+		entry := web.Entry{At: e.At, Deed: deed, Name: e.Name, Was: e.Was, Incident: e.Incident}
 		if e.By != "" && e.By != me.Key() {
-			entry.By = hostName(snap, e.By)
+			entry.By = snap.HostName(e.By)
 		}
 		if e.What == meeting.PutOut {
 			entry.Cuts = s.cuts.of(e.Admission)
@@ -228,16 +198,4 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 		list = append(list, entry)
 	}
 	return list
-}
-
-func hostName(snap *lobby.Snapshot, k meeting.Key) string {
-	if snap.Meeting.Owner.Key == k {
-		return snap.Meeting.Owner.Name
-	}
-	for i := range snap.Admissions {
-		if snap.Admissions[i].Person.Key() == k {
-			return snap.Admissions[i].Name
-		}
-	}
-	return ""
 }

@@ -236,7 +236,7 @@ func TestT41NobodyBecomesHostByAsking(t *testing.T) {
 	if !ok || adm.State != meeting.Waiting || adm.Role != meeting.Guest {
 		t.Fatalf("who asks for the host's role is %v with role %v, want a waiting guest", adm.State, adm.Role)
 	}
-	if !strings.Contains(h.get(m.path("")).body, "The name shown resembles yours") {
+	if !strings.Contains(h.get(m.path("")).body, "The name shown resembles a host’s") {
 		t.Error("the host is not warned of their own name")
 	}
 	h.opens(m)

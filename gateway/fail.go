@@ -32,7 +32,7 @@ func status(r meeting.Reason) int {
 		return http.StatusServiceUnavailable
 	case meeting.Invalid, meeting.WrongCode, meeting.CodeExpired, meeting.CodeSpent, meeting.NoConsent:
 		return http.StatusUnprocessableEntity
-	case meeting.Stale, meeting.TicketSpent, meeting.HostAway:
+	case meeting.Stale, meeting.TicketSpent, meeting.HostAway, meeting.NameChanged:
 		return http.StatusConflict
 	case meeting.TooEarly:
 		return http.StatusTooEarly

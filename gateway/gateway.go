@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -56,6 +57,9 @@ type Config struct {
 	// SignInOrigins are the origins that a sign-in or sign-out form leads on
 	// to; a browser follows a form's redirect nowhere else (CSP form-action).
 	SignInOrigins []string
+	// Shared are addresses that many come from, such as a proxy: of who comes
+	// from there, no network is told apart.
+	Shared []netip.Prefix
 	// KeptDays is told to guests: how long who came and when is kept.
 	KeptDays int
 	// Zone is the time zone offered for new meetings. Default Europe/Paris.
@@ -233,6 +237,7 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("GET /a/{admission}/events", s.do(s.waitingEvents))
 	m.Handle("POST /a/{admission}/leave", s.change(s.leave))
 	m.Handle("POST /a/{admission}/stay", s.change(s.stay))
+	m.Handle("POST /a/{admission}/reply", s.change(s.reply))
 	m.Handle("POST /a/{admission}/enter", s.change(s.enter))
 
 	m.Handle("GET /meetings", s.do(s.meetings))
@@ -242,6 +247,9 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("GET /m/{meeting}", s.do(s.console))
 	m.Handle("GET /m/{meeting}/events", s.do(s.consoleEvents))
 	m.Handle("POST /m/{meeting}/answer", s.change(s.hostOnly(s.answer)))
+	m.Handle("POST /m/{meeting}/hold", s.change(s.hostOnly(s.hold)))
+	m.Handle("POST /m/{meeting}/ask", s.change(s.hostOnly(s.ask)))
+	m.Handle("POST /m/{meeting}/rename", s.change(s.hostOnly(s.rename)))
 	m.Handle("POST /m/{meeting}/admit-verified", s.change(s.hostOnly(s.admitVerified)))
 	m.Handle("POST /m/{meeting}/expel", s.change(s.hostBy(s.hostRecalled, s.expel)))
 	m.Handle("POST /m/{meeting}/lock", s.change(s.hostOnly(s.lock)))

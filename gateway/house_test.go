@@ -29,6 +29,7 @@ import (
 	"vestibule/conference/conferencetest"
 	"vestibule/conference/livekit"
 	"vestibule/house"
+	"vestibule/lobby"
 	"vestibule/mail"
 	"vestibule/store"
 	"vestibule/turn"
@@ -67,6 +68,7 @@ type setup struct {
 	codesOnly bool
 	unsound   bool // the test looks at what was said by itself
 	api       api.Config
+	emails    lobby.Emails
 }
 
 func open(t *testing.T) *site { return openWith(t, setup{}) }
@@ -108,7 +110,7 @@ func (s *site) config(c setup, logger *slog.Logger) house.Config {
 		TurnOn:        turn.Addresses{UDP: []string{"127.0.0.1:0"}},
 		Site:          web.Site{Name: "Hôpital", Contact: "05 61 00 00 00"},
 		Pages:         web.Config{Lang: "en"},
-		SignInOrigins: []string{issuer}, API: c.api,
+		SignInOrigins: []string{issuer}, API: c.api, Emails: c.emails,
 	}
 	if !c.codesOnly {
 		hc.OIDC = auth.Config{Transport: s.id, Providers: []auth.Provider{{

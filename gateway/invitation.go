@@ -189,33 +189,15 @@ func (s *Server) back(w http.ResponseWriter, r *http.Request, err error) error {
 }
 
 func (s *Server) namePageOf(w http.ResponseWriter, r *http.Request, v *lobby.View, p *meeting.Person) web.Name {
-	suggested := p.Name
-	if suggested == "" {
-		suggested = v.Invitation.Name
+	suggested, fixed := s.c.Lobby.Suggest(&v.Invitation, p)
+	short := ""
+	if !fixed && strings.ContainsAny(suggested, " ") {
+		short = lobby.Initials(suggested) // of one word they would hide nothing
 	}
 	return web.Name{
 		Frame: s.frame(w, r), Link: r.PathValue("link"), HostName: v.Meeting.Owner.Name, Proof: web.ProofOf(*p),
-		Suggested: suggested, Initials: initials(suggested), KeptDays: s.c.KeptDays,
+		Suggested: suggested, Fixed: fixed, Initials: short, KeptDays: s.c.KeptDays,
 	}
-}
-
-// initials answers "C. M." for "Claire Martin", or nothing where that would
-// hide nothing.
-func initials(name string) string {
-	var b strings.Builder
-	n := 0
-	for f := range strings.FieldsSeq(name) {
-		r := []rune(f)
-		if n > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(strings.ToUpper(string(r[0])) + ".")
-		n++
-	}
-	if n < 2 {
-		return ""
-	}
-	return b.String()
 }
 
 // knock brings the person to the waiting room.
@@ -226,15 +208,18 @@ func (s *Server) knock(w http.ResponseWriter, r *http.Request) error {
 	}
 	name := lobby.CleanText(r.PostForm.Get("name"), lobby.MaxName)
 	consent := r.PostForm.Get("consent") != ""
-	if name == "" || !consent {
+	if _, fixed := s.c.Lobby.Suggest(&v.Invitation, &p); name == "" && !fixed || !consent {
 		page := s.namePageOf(w, r, &v, &p)
-		page.Suggested, page.NameFault, page.ConsentFault = name, name == "", !consent
+		if !page.Fixed {
+			page.Suggested, page.NameFault = name, name == ""
+		}
+		page.ConsentFault = !consent
 		page.Path = "/i/" + page.Link + "/name"
 		s.write(w, r, http.StatusUnprocessableEntity, page)
 		return nil
 	}
 	id, admission, err := s.c.Lobby.Knock(r.Context(), r.PathValue("link"), lobby.Arrival{
-		Person: p, Device: s.device(w, r), Name: name, Agent: agent(r.UserAgent()), Consent: true,
+		Person: p, Device: s.device(w, r), Name: name, Agent: agent(r.UserAgent()), Net: s.network(r, v.Meeting.ID), Consent: true,
 	}, s.attempt(w, r))
 	if err != nil {
 		return err

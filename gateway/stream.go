@@ -198,6 +198,8 @@ type telling struct {
 	// still reports whether the reader may go on reading; nil: as long as say
 	// goes on.
 	still func() bool
+	// timed says that the words change with time alone, too.
+	timed bool
 	// say makes words of each state, and answers whether they are the last.
 	say func(*lobby.Snapshot) (words []byte, last bool)
 }
@@ -240,6 +242,9 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request, id meeting.ID, t tel
 		case <-beat.C:
 			if t.still != nil && !t.still() || !write([]byte(": still here\n\n")) {
 				return nil
+			}
+			if t.timed {
+				me.wake()
 			}
 		case <-me.kick:
 			row.mu.Lock()

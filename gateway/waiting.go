@@ -41,8 +41,11 @@ func (s *Server) waiting(w http.ResponseWriter, r *http.Request) error {
 	st := s.standing(snap, &a, time.Now())
 	switch st.State {
 	case "waiting", "admitted":
-	case "left":
+	case "left", "lapsed":
 		done := web.Done{Frame: s.frame(w, r), Kind: web.HasLeft, Title: snap.Meeting.Title}
+		if st.State == "lapsed" {
+			done.Kind = web.Lapsed
+		}
 		if v := snap.Invitations[a.Invitation]; v.ID != "" && !v.Revoked {
 			done.Rejoin = "/i/" + s.c.Lobby.Link(id, &v) + "/name"
 		} else if ses.Person != nil && snap.Meeting.HostedBy(ses.Person.Key()) {
@@ -51,7 +54,9 @@ func (s *Server) waiting(w http.ResponseWriter, r *http.Request) error {
 		return s.page(w, r, done)
 	default:
 		kind := map[string]web.Kind{"expelled": web.WasExpelled, "refused": web.WasRefused, "over": web.WasEnded}[st.State]
-		return s.page(w, r, web.Done{Frame: s.frame(w, r), Kind: kind, Title: snap.Meeting.Title})
+		done := web.Done{Frame: s.frame(w, r), Kind: kind, Title: snap.Meeting.Title, HostName: snap.Meeting.Owner.Name}
+		done.Why, done.Message = a.Talk.Why, a.Talk.Farewell
+		return s.page(w, r, done)
 	}
 	if r.URL.Query().Has("busy") {
 		w.Header().Set("Retry-After", "5")
@@ -66,6 +71,7 @@ func (s *Server) waiting(w http.ResponseWriter, r *http.Request) error {
 	if st.State == "admitted" {
 		p.State = meeting.Admitted
 	}
+	words(&p, &a, &st)
 	return s.page(w, r, p)
 }
 
@@ -74,6 +80,10 @@ type standing struct {
 	State    string
 	Host     bool
 	Position int
+	// Asked says that the page asks whether they are still there, Rev changes
+	// with what the host says.
+	Asked bool
+	Rev   string
 }
 
 // standing of an admission. Admitted means: may go in now. Someone let in
@@ -87,26 +97,35 @@ func (s *Server) standing(snap *lobby.Snapshot, a *meeting.Admission, now time.T
 		st.State = "over"
 	case a.State == meeting.Refused:
 		st.State = "refused"
+	case a.State == meeting.Left && a.Rule == meeting.RuleLapsed, a.Lapsing(now):
+		st.State = "lapsed" // by the clock, also before the lobby has noted it
 	case a.State == meeting.Left:
 		st.State = "left"
 	case a.State == meeting.Admitted && (snap.Meeting.Phase == meeting.Open || a.Role == meeting.Host || snap.Meeting.Settings.JoinBeforeHost):
 		st.State = "admitted"
 	case a.State == meeting.Waiting || a.State == meeting.Admitted:
-		st.State, st.Position = "waiting", position(snap, a.ID)
+		st.State, st.Position, st.Asked = "waiting", position(snap, a.ID), a.Asked(now)
+		st.Rev = rev(a, st.Asked)
 	default:
 		st.State = "gone"
 	}
 	return st
 }
 
-// position in the queue, the first being 1.
+// position in the queue, the first being 1; 0 is not told: a host who asked
+// somebody to hold on lets others in first.
 func position(snap *lobby.Snapshot, admission string) int {
 	n := 0
 	for i := range snap.Admissions {
-		if snap.Admissions[i].State == meeting.Waiting {
+		a := &snap.Admissions[i]
+		held := a.State == meeting.Waiting && !a.Talk.Held.IsZero()
+		if a.State == meeting.Waiting && !held {
 			n++
 		}
-		if snap.Admissions[i].ID == admission {
+		switch {
+		case a.ID == admission && held:
+			return 0
+		case a.ID == admission:
 			return max(n, 1)
 		}
 	}
@@ -134,6 +153,9 @@ func (st standing) event() []byte {
 	b = strconv.AppendBool(b, st.Host)
 	b = append(b, ",\"position\":"...)
 	b = strconv.AppendInt(b, int64(st.Position), 10)
+	if st.Rev != "" {
+		b = append(append(append(b, `,"rev":"`...), st.Rev...), '"')
+	}
 	return append(b, "}\n\n"...)
 }
 
@@ -142,7 +164,7 @@ func (s *Server) waitingEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.hub.serve(w, r, id, telling{who: "guest:" + admission, say: func(snap *lobby.Snapshot) ([]byte, bool) {
+	return s.hub.serve(w, r, id, telling{who: "guest:" + admission, timed: true, say: func(snap *lobby.Snapshot) ([]byte, bool) {
 		a, ok := snap.Admission(admission)
 		switch {
 		case snap.Meeting.ID == "":
@@ -162,16 +184,6 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.c.Lobby.Leave(r.Context(), id, admission); err != nil {
-		return err
-	}
-	http.Redirect(w, r, "/a/"+admission, http.StatusSeeOther)
-	return nil
-}
-
-// stay answers "are you still there?": the page is simply shown again.
-func (s *Server) stay(w http.ResponseWriter, r *http.Request) error {
-	_, _, admission, err := s.guest(r)
-	if err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/a/"+admission, http.StatusSeeOther)

@@ -69,6 +69,9 @@ type Config struct {
 	// KeepIncidents and State are lobby.Config's.
 	KeepIncidents time.Duration
 	State         string
+	// Names and Emails are lobby.Config's.
+	Names  lobby.NameRule
+	Emails lobby.Emails
 	// SignInOrigins are gateway.Config's.
 	SignInOrigins []string
 	// Limits bound what one stranger may hold of the door's listeners.
@@ -109,7 +112,12 @@ func New(c Config) (*House, error) {
 	add := func(err error) { faults = append(faults, err) }
 	err := c.Limits.fault()
 	add(err)
+	var renamer lobby.Renamer
+	if c.Backend != nil && c.Backend.Capabilities().Rename {
+		renamer = c.Backend
+	}
 	h.Lobby, err = lobby.New(lobby.Config{
+		Renamer: renamer, Names: c.Names, Emails: c.Emails,
 		Documents: api.Note(c.Store, c.Store, c.API.Hooks), Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Rules: c.Rules, Secret: h.key("lobby"),
 		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Dial: c.Phone.dial(),
 		KeepIncidents: c.KeepIncidents, State: c.State, Logger: c.Logger,
@@ -136,7 +144,7 @@ func New(c Config) (*House, error) {
 	h.Gateway, err = gateway.New(gateway.Config{
 		Door: c.Door, Room: c.Room, Lobby: h.Lobby, OIDC: oidc, Pages: pages, Shelf: c.Store, Backend: c.Backend,
 		Relay: h.Turn, API: programs, Secret: h.key("gateway"), Site: c.Site, SignInOrigins: c.SignInOrigins,
-		KeptDays: days(c.Keep), Zone: c.Zone, Logger: c.Logger,
+		KeptDays: days(c.Keep), Zone: c.Zone, Shared: c.Limits.Trusted, Logger: c.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -95,7 +95,7 @@ func act(t *testing.T, d *door, id meeting.ID, g *guest, dice int) error {
 	case admission == "":
 		return nil
 	case dice < 60:
-		err = d.Answer(ctx, id, host, admission, dice%4 > 0, "")
+		err = d.Answer(ctx, id, host, admission, meeting.Answer{Admit: dice%4 > 0}, "")
 	case dice < 75:
 		err = d.Leave(ctx, id, admission)
 	case dice < 77:

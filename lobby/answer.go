@@ -3,19 +3,25 @@ package lobby
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"vestibule/meeting"
 )
 
 // Answer lets a waiting person in or refuses them, in the name of a host.
-func (l *Lobby) Answer(ctx context.Context, id meeting.ID, host meeting.Key, admission string, admit bool, attempt string) error {
-	return l.on(ctx, id, admission, tag("answer", attempt), meeting.Answer{By: host, Admit: admit})
+func (l *Lobby) Answer(ctx context.Context, id meeting.ID, host meeting.Key, admission string, a meeting.Answer, attempt string) error {
+	text, no := spoken(a.Farewell, "message")
+	if no != nil {
+		return no
+	}
+	a.By, a.Name, a.Farewell = host, CleanText(a.Name, MaxName), text
+	return l.on(ctx, id, admission, tag("answer", attempt), a)
 }
 
-// AdmitSure lets in everybody who waits and of whom sure holds: the front asks
-// for those whose card it showed without a warning. It answers how many.
-func (l *Lobby) AdmitSure(ctx context.Context, id meeting.ID, host meeting.Key, sure func(*Snapshot, *meeting.Admission) bool, attempt string) (int, error) {
+// AdmitSure lets in those of the admissions that the host saw of whom Sure
+// still holds. It answers how many.
+func (l *Lobby) AdmitSure(ctx context.Context, id meeting.ID, host meeting.Key, seen []string, attempt string) (int, error) {
 	s, err := l.Snapshot(ctx, id)
 	if err != nil {
 		return 0, err
@@ -26,10 +32,10 @@ func (l *Lobby) AdmitSure(ctx context.Context, id meeting.ID, host meeting.Key, 
 	n := 0
 	for i := range s.Admissions {
 		a := &s.Admissions[i]
-		if a.State != meeting.Waiting || !a.Person.Verified() || !sure(s, a) {
+		if !slices.Contains(seen, a.ID) || !s.Sure(a) {
 			continue
 		}
-		err := l.Answer(ctx, id, host, a.ID, true, tag(a.ID, attempt))
+		err := l.Answer(ctx, id, host, a.ID, meeting.Answer{Admit: true, Name: a.Name}, tag(a.ID, attempt))
 		var no *meeting.Refusal
 		switch {
 		case errors.As(err, &no):
@@ -71,12 +77,16 @@ func (l *Lobby) Revoke(ctx context.Context, id meeting.ID, host meeting.Key, inv
 
 // on applies an event to one admission, with its invitation.
 func (l *Lobby) on(ctx context.Context, id meeting.ID, admission, attempt string, e meeting.Event) error {
+	return l.onAt(ctx, id, admission, attempt, e, time.Now())
+}
+
+func (l *Lobby) onAt(ctx context.Context, id meeting.ID, admission, attempt string, e meeting.Event, now time.Time) error {
 	out, err := l.change(ctx, id, attempt, func(t *tx) (outcome, error) {
 		d, err := t.admission(admission)
 		if err != nil {
 			return outcome{}, err
 		}
-		_, no, err := t.apply(d, e, time.Now())
+		_, no, err := t.apply(d, e, now)
 		return outcome{No: no}, err
 	})
 	return answered(out, err)

@@ -157,7 +157,7 @@ func TestT07SameAttempt(t *testing.T) {
 			first = a
 		}
 		for i := range 4 {
-			if err := d[i%2].Answer(t.Context(), id, d[0].host.Key(), first, true, "yes"); err != nil {
+			if err := d[i%2].Answer(t.Context(), id, d[0].host.Key(), first, meeting.Answer{Admit: true}, "yes"); err != nil {
 				t.Errorf("Answer %d = %v, want nil", i, err)
 			}
 		}

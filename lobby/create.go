@@ -151,7 +151,7 @@ func (t *tx) found(m meeting.Meeting, invitees []Invitee, now time.Time) error {
 	for i, v := range invitees {
 		inv := meeting.Invitation{
 			ID: meeting.NewInvitationID(), Name: v.Name, Email: v.Email, Match: v.Match,
-			Role: v.Role, Order: i, Lang: m.Lang, Created: now,
+			Role: v.Role, Order: i, Lang: m.Lang, Created: now, By: m.Owner.Name,
 		}
 		// No two invitees of a meeting have one dial-in code.
 		code := t.l.DialCode(m.ID, &inv)

@@ -71,7 +71,7 @@ func TestDialInWayThrough(t *testing.T) {
 	if _, err := s.dial(t, p, caller("c2", "192.0.2.2")); reason(err) != meeting.Stale {
 		t.Errorf("a second live call with one code = %v, want stale", err)
 	}
-	if err := s.Answer(t.Context(), id, s.host.Key(), a, true, ""); err != nil {
+	if err := s.Answer(t.Context(), id, s.host.Key(), a, meeting.Answer{Admit: true}, ""); err != nil {
 		t.Fatal(err)
 	}
 	h, err := s.HostKnock(t.Context(), id, lobby.Arrival{Person: s.host, Device: "desk"}, "")
@@ -174,7 +174,7 @@ func TestT40DroppedCallerRejoinsLockedMeetingOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Answer(t.Context(), id, s.host.Key(), a, true, ""); err != nil {
+	if err := s.Answer(t.Context(), id, s.host.Key(), a, meeting.Answer{Admit: true}, ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Lock(t.Context(), id, s.host.Key(), true); err != nil {

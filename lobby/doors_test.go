@@ -171,7 +171,7 @@ func (s *site) admitted(t *testing.T, id meeting.ID, link string) (admission, de
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Answer(t.Context(), id, s.host.Key(), a, true, ""); err != nil {
+	if err := s.Answer(t.Context(), id, s.host.Key(), a, meeting.Answer{Admit: true}, ""); err != nil {
 		t.Fatal(err)
 	}
 	return a, device

@@ -65,7 +65,7 @@ func (t *tx) invite(m *meeting.Meeting, host meeting.Key, list []Invitee, now ti
 	for i, v := range list {
 		inv := meeting.Invitation{
 			ID: meeting.NewInvitationID(), Name: v.Name, Email: v.Email, Match: v.Match, Role: v.Role,
-			Order: order + i, Lang: m.Lang, Created: now, Since: m.Sequence,
+			Order: order + i, Lang: m.Lang, Created: now, Since: m.Sequence, By: s.HostName(host),
 		}
 		// No two invitees of a meeting have one dial-in code.
 		code := t.l.DialCode(m.ID, &inv)

@@ -21,6 +21,8 @@ type Arrival struct {
 	// when empty.
 	Name  string
 	Agent string // kind of browser, in words
+	// Net is the network they come from, as far as it is kept.
+	Net meeting.Net
 	// Consent is whether the notice was agreed to.
 	Consent bool
 	// Line and Call are a caller's.
@@ -152,8 +154,11 @@ func (t *tx) arrive(d meeting.Docs, a Arrival, fresh string, now time.Time) (out
 	if name == "" {
 		name = or(d.Invitation.Name, or(a.Person.Name, d.Meeting.Owner.Name))
 	}
+	if only, fixed := t.l.Suggest(&d.Invitation, &a.Person); fixed && only != "" && role(&d, &a.Person) != meeting.Host {
+		name = only // whatever the browser sent
+	}
 	k := meeting.Knock{
-		ID: fresh, Person: a.Person, Name: name, Role: role(&d, &a.Person), Device: a.Device, Agent: a.Agent, Line: a.Line, Call: a.Call,
+		ID: fresh, Person: a.Person, Name: name, Role: role(&d, &a.Person), Device: a.Device, Agent: a.Agent, Net: a.Net, Line: a.Line, Call: a.Call,
 		Admit: v.Verdict == policy.Admit, Wait: v.Verdict == policy.Wait, Rule: v.Rule, Why: v.Reason,
 	}
 	if a.Consent {

@@ -334,7 +334,7 @@ func (h *history) do(ctx context.Context, d *door, m *move) (r result, err error
 	case "lock":
 		err = d.Lock(ctx, h.id, host, m.yes)
 	case "answer":
-		err = d.Answer(ctx, h.id, host, m.admission, m.yes, "")
+		err = d.Answer(ctx, h.id, host, m.admission, meeting.Answer{Admit: m.yes}, "")
 	case "leave":
 		err = d.Leave(ctx, h.id, m.admission)
 	case "expel":

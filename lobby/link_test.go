@@ -152,7 +152,7 @@ func TestT35OnlyTheDiagonal(t *testing.T) {
 			device := "jeanne" + strconv.Itoa(j) + "@exemple.fr"
 			_, look := d.Look(t.Context(), d.Link(ids[i], &invitations[j]))
 			_, enter := d.Enter(t.Context(), ids[i], admissions[j], device)
-			answer := d.Answer(t.Context(), ids[i], d.host.Key(), admissions[j], true, "")
+			answer := d.Answer(t.Context(), ids[i], d.host.Key(), admissions[j], meeting.Answer{Admit: true}, "")
 			if i == j {
 				if look != nil || enter != nil || answer != nil {
 					t.Errorf("own meeting: %v, %v, %v, want nil", look, enter, answer)

@@ -81,7 +81,8 @@ type Config struct {
 	Documents Documents
 	Shelf     Shelf
 	Backend   Backend
-	Mailer    Mailer // nil: no mail leaves, links are handed over by the host
+	Renamer   Renamer // nil: the conference server cannot rename
+	Mailer    Mailer  // nil: no mail leaves, links are handed over by the host
 	Cutters   []Channel
 	Rules     *policy.Rules // nil: the built-in rules
 	// Secret keys every fingerprint and link; at least 32 bytes. Changing it
@@ -93,6 +94,11 @@ type Config struct {
 	// mails say it: "sip:visio.example.org", "+33 5 61 00 00 00". Empty: there
 	// is no phone door, and nobody gets a number or code.
 	Dial []string
+	// Emails is what hosts see of the addresses of those they invite. Default
+	// EmailsFull.
+	Emails Emails
+	// Names is the site's rule for guests' names. Default NamesFree.
+	Names NameRule
 	// Contact is whom a guest may call, shown in mails and pages.
 	Contact string
 	// Early is how long before its start a link begins to work. Default 15m;
@@ -151,6 +157,10 @@ func New(c Config) (*Lobby, error) {
 	fault(c.Backend == nil, "Backend is missing")
 	fault(len(c.Secret) < 32, "Secret needs at least 32 bytes")
 	fault(c.Door == "", "Door is missing")
+	c.Emails = or(c.Emails, EmailsFull)
+	fault(c.Emails != EmailsFull && c.Emails != EmailsMasked && c.Emails != EmailsHidden, "Emails must be full, masked or hidden")
+	c.Names = or(c.Names, NamesFree)
+	fault(c.Names != NamesFree && c.Names != NamesInitials && c.Names != NamesIdentity, "Names must be free, initials or identity")
 	c.Early = or(c.Early, 15*time.Minute)
 	c.Grace = or(c.Grace, time.Hour)
 	c.Keep = or(c.Keep, 24*time.Hour)

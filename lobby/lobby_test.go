@@ -89,13 +89,17 @@ type site struct {
 	host   meeting.Person
 }
 
-func open(t *testing.T) *site {
+func open(t *testing.T, change ...func(*lobby.Config)) *site {
 	t.Helper()
 	s := &site{store: store.NewMemory(), server: &server{open: map[string]bool{}}, box: &box{}, host: doctor()}
-	l, err := lobby.New(lobby.Config{
+	c := lobby.Config{
 		Documents: s.store, Shelf: s.store, Backend: s.server, Mailer: s.box,
 		Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example", Dial: []string{"sip:door.example"},
-	})
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	l, err := lobby.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +184,7 @@ func TestWayThrough(t *testing.T) {
 	if _, err := s.Enter(t.Context(), id, a, "phone"); reason(err) != meeting.Stale {
 		t.Errorf("Enter while waiting = %v, want stale", err)
 	}
-	if err := s.Answer(t.Context(), id, s.host.Key(), a, true, ""); err != nil {
+	if err := s.Answer(t.Context(), id, s.host.Key(), a, meeting.Answer{Admit: true}, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Enter(t.Context(), id, a, "phone"); reason(err) != meeting.HostAway {

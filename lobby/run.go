@@ -103,6 +103,7 @@ func (l *Lobby) renew(ctx context.Context, w *live, now time.Time) {
 	if l.forget(w, now) {
 		return
 	}
+	l.lapse(ctx, w, now)
 	w.mu.Lock()
 	last := w.last
 	w.mu.Unlock()

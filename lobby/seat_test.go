@@ -172,7 +172,7 @@ func TestT37ExpelledAtEveryDoor(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := d[0].Answer(t.Context(), id, d[0].host.Key(), a, true, ""); err != nil {
+				if err := d[0].Answer(t.Context(), id, d[0].host.Key(), a, meeting.Answer{Admit: true}, ""); err != nil {
 					t.Fatal(err)
 				}
 				tablet := d[1].again(t, id, a, "tablet")

@@ -35,8 +35,8 @@ func TestAssuranceInWords(t *testing.T) {
 	c.Waiting = assured()
 	for lang, want := range map[string][]string{
 		"fr": {
-			"ProConnect, Mairie de Toulouse", "Niveau de garantie : substantiel (eIDAS)", "Niveau de garantie, selon le fournisseur : <bdi>gold</bdi>",
-			"Connexion avec : un mot de passe, un code à usage unique, un appel ou un SMS, un code reçu par courriel</p>", "<bdi>telepathy</bdi>",
+			"ProConnect, Mairie de Toulouse", "Niveau de garantie\u00a0: substantiel (eIDAS)", "Niveau de garantie, selon le fournisseur\u00a0: <bdi>gold</bdi>",
+			"Connexion avec\u00a0: un mot de passe, un code à usage unique, un appel ou un SMS, un code reçu par courriel</p>", "<bdi>telepathy</bdi>",
 		},
 		"en": {"Assurance level: high (eIDAS)", "Signed in with: several factors, a security key, a key on the device</p>"},
 	} {

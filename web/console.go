@@ -21,6 +21,8 @@ type Console struct {
 	Waiting  []Card
 	Inside   []Participant
 	Invitees []Invitee
+	// Calm stops the page without a script from refreshing, to write in peace.
+	Calm bool
 	// Log is what happened a moment ago, newest first.
 	Log []Entry
 }
@@ -42,6 +44,9 @@ func (c ConsoleLive) PhaseKey() string { return phaseKey(c.Phase) }
 // Over reports whether there is nothing left to do.
 func (c ConsoleLive) Over() bool { return c.Phase == meeting.Ended || c.Phase == meeting.Cancelled }
 
+// MaxWords bounds what a host writes to a guest, in characters.
+func (ConsoleLive) MaxWords() int { return meeting.MaxWords }
+
 // Started reports whether the host has been in.
 func (c ConsoleLive) Started() bool { return c.Phase == meeting.Open }
 
@@ -50,57 +55,11 @@ func (c ConsoleLive) Started() bool { return c.Phase == meeting.Open }
 func (c ConsoleLive) Verified() int {
 	n := 0
 	for _, card := range c.Waiting {
-		if card.Sure() {
+		if card.Sure {
 			n++
 		}
 	}
 	return n
-}
-
-// Card is the evidence about one who waits.
-type Card struct {
-	Admission string
-	Invited   string // the name on the invitation
-	Name      string // the name the others would see
-	CoHost    bool
-	Proof     Proof
-	Waited    time.Duration
-	Agent     string // "Firefox, Android"
-	// Line is set for a caller.
-	Line     Line
-	Warnings []Warning
-}
-
-// Sure reports whether the host may admit this card together with others: it
-// proves something and nothing about it is odd. POST /m/{id}/admit-verified
-// must take these and no others.
-func (c Card) Sure() bool { return c.Proof.Verified() && len(c.Warnings) == 0 }
-
-// Renamed reports whether the name to be shown is not the invitation's.
-func (c Card) Renamed() bool { return c.Name != "" && c.Name != c.Invited }
-
-// Minutes returns the whole minutes waited.
-func (c Card) Minutes() int { return minutes(c.Waited) }
-
-// Seconds returns the seconds waited, for the script to count on from.
-func (c Card) Seconds() int { return seconds(c.Waited) }
-
-// Warning is something a host should see before admitting.
-type Warning uint8
-
-// The warnings.
-const (
-	NothingProved  Warning = iota
-	LinkElsewhere          // the link was opened on another device
-	NameDiffers            // the proved name is not the invitation's
-	LooksLikeYou           // the name to be shown resembles the host's
-	AddressDiffers         // the proved address is not the invitation's
-	NotEncrypted           // a call that others on the way can hear
-)
-
-// Key names the warning in the catalogue.
-func (w Warning) Key() string {
-	return [...]string{"unproved", "elsewhere", "name", "you", "address", "plain"}[w%6]
 }
 
 // Participant is one who is inside.
@@ -115,6 +74,9 @@ type Participant struct {
 	Proof Proof
 }
 
+// Renamable reports whether the host may give them another name.
+func (p Participant) Renamable() bool { return !p.You && p.Role != meeting.Host }
+
 // RoleKey names the role in the catalogue.
 func (p Participant) RoleKey() string { return roleKey(p.Role) }
 
@@ -123,6 +85,7 @@ type Entry struct {
 	At   time.Time
 	Deed Deed
 	Name string // whom it is about
+	Was  string // what they were called before, after a renaming
 	By   string // which other host did it; empty: you, or they themselves
 	// Incident is the reference of a removal that was reported.
 	Incident string
@@ -147,6 +110,12 @@ const (
 	DidMail
 	DidRevoke
 	Guessed // somebody guesses dial-in codes
+	DidHold
+	DidAsk
+	DidReply
+	DidRename
+	ChangedName // the guest, of their own
+	DidLapse    // did not say that they are still there
 )
 
 // Key names the deed in the catalogue.
@@ -154,8 +123,13 @@ func (e Entry) Key() string {
 	deed := [...]string{
 		"knocked", "admitted", "refused", "expelled", "locked", "unlocked",
 		"ended", "entered", "left", "mailed", "revoked", "guessed",
-	}[e.Deed%12]
-	if e.By != "" && e.Deed != Knocked && e.Deed != DidEnter && e.Deed != DidLeave {
+		"held", "asked", "replied", "renamed", "changed", "lapsed",
+	}[e.Deed%18]
+	switch e.Deed {
+	case Knocked, DidEnter, DidLeave, Guessed, DidReply, ChangedName, DidLapse: // no host's doing
+		return deed
+	}
+	if e.By != "" {
 		return deed + ".by"
 	}
 	return deed

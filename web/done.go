@@ -11,6 +11,7 @@ const (
 	WasExpelled
 	WasRefused
 	HasLeft // by themselves, from the room or the waiting room
+	Lapsed  // did not say that they are still there
 )
 
 // Done is the page after the meeting.
@@ -22,18 +23,22 @@ type Done struct {
 	// empty: no way back. It is a plain link, because looking changes
 	// nothing.
 	Rejoin string
+	// Why and Message are what the host gave to read with a refusal.
+	Why      meeting.Why
+	Message  string
+	HostName string
 }
 
 func (Done) file() string { return "done" }
 
 // Key names the kind in the catalogue.
 func (d Done) Key() string {
-	return [...]string{"ended", "expelled", "refused", "left"}[d.Kind%4]
+	return [...]string{"ended", "expelled", "refused", "left", "lapsed"}[d.Kind%5]
 }
 
 // Back returns the way back, which nobody has who was put out.
 func (d Done) Back() string {
-	if d.Kind != HasLeft {
+	if d.Kind != HasLeft && d.Kind != Lapsed {
 		return ""
 	}
 	return d.Rejoin

@@ -69,7 +69,10 @@ func guestExamples() []example {
 	faulty := name
 	faulty.NameFault, faulty.ConsentFault, faulty.Suggested, faulty.Initials = true, true, "", ""
 	faulty.Proof = web.Proof{Method: meeting.Mailbox, Mailbox: "j•••@exemple.fr"}
+	fixed := name
+	fixed.Fixed, fixed.Suggested, fixed.Initials = true, "J. M.", ""
 	return append([]example{
+		{"name-fixed", fixed},
 		{"home", web.Home{Frame: frame("/"), Providers: providers()}},
 		{"home-signed-in", web.Home{Frame: hostFrame("/")}},
 		{"invitation", inv},
@@ -101,12 +104,20 @@ func waitingExamples() []example {
 	w := waitingPage()
 	there, admitted, asked := w, w, w
 	there.HostInside, there.Position, there.Waited = true, 3, 4*time.Minute
-	there.Message = "Je termine avec la personne précédente, cinq minutes."
+	there.Held, there.Message = true, "Je termine avec la personne précédente, cinq minutes."
+	held, question, replied := there, there, there
+	held.Message, held.Position, held.Renamed, held.Name = "", 0, true, "Jeanne M."
+	question.Held, question.Question, question.Asks = false, "Quel est le prénom de votre médecin traitant ?", 1
+	replied = question
+	replied.Reply = "Karim, je crois."
 	admitted.HostInside, admitted.State, admitted.Position = true, meeting.Admitted, 0
 	asked.Asked, asked.Position, asked.Waited = true, 2, 30*time.Minute
 	return []example{
 		{"waiting", w},
 		{"waiting-there", there},
+		{"waiting-held", held},
+		{"waiting-question", question},
+		{"waiting-replied", replied},
 		{"waiting-admitted", admitted},
 		{"waiting-asked", asked},
 		{"entering", web.Entering{Frame: frame("/a/ad01"), Action: "https://room.exemple.fr/-/enter", Ticket: "tick3t", Title: "Consultation J. M."}},
@@ -120,17 +131,24 @@ func endExamples() []example {
 		{"done-ended", web.Done{Frame: f, Kind: web.WasEnded, Title: "Consultation J. M.", Rejoin: "/a/ad01"}},
 		{"done-ended-host", web.Done{Frame: hostFrame("/m/0af1"), Kind: web.WasEnded, Title: "Consultation J. M."}},
 		{"done-expelled", web.Done{Frame: f, Kind: web.WasExpelled, Title: "Consultation J. M.", Rejoin: "/a/ad01"}},
+		{"done-lapsed", web.Done{Frame: f, Kind: web.Lapsed, Title: "Consultation J. M.", Rejoin: "/i/k3y/name"}},
 		{"done-refused", web.Done{Frame: f, Kind: web.WasRefused, Title: "Consultation J. M."}},
+		{"done-refused-another", web.Done{Frame: f, Kind: web.WasRefused, Title: "Consultation J. M.", Why: meeting.Another}},
+		{"done-refused-later", web.Done{
+			Frame: f, Kind: web.WasRefused, Title: "Consultation J. M.", Why: meeting.Later,
+			HostName: "Dr Hélène Martin", Message: "Le secrétariat vous rappelle demain matin.",
+		}},
+		{"done-refused-unknown", web.Done{Frame: f, Kind: web.WasRefused, Title: "Consultation J. M.", Why: meeting.Unknown}},
 		{"fault", web.Fault{Frame: f, Reference: "7F3K"}},
 	}
-	for r := meeting.NotFound; r <= meeting.Busy; r++ {
+	for r := meeting.NotFound; r <= meeting.NameChanged; r++ {
 		p := web.Refused{Frame: frame("/i/k3y"), Reason: r}
 		switch r {
 		case meeting.TooEarly, meeting.Over:
 			p.Times = times()
 		case meeting.SignIn, meeting.NotHost:
 			p.Providers = providers()
-		case meeting.Busy, meeting.Stale:
+		case meeting.Busy, meeting.Stale, meeting.NameChanged:
 			p.Back = "/i/k3y"
 		}
 		all = append(all, example{"refused-" + r.String(), p})
@@ -142,13 +160,13 @@ func endExamples() []example {
 func invitees() []web.Invitee {
 	return []web.Invitee{
 		{
-			Invitation: "i1", Name: "J. M.", Mailbox: "jeanne.moreau@exemple.fr", State: web.IsWaiting, Link: "https://visio.exemple.fr/i/Zk3yZk3yZk3yZk3yZk3yZk3yZk3yZk3y",
+			Invitation: "i1", Name: "J. M.", Mailbox: "jeanne.moreau@exemple.fr", Mails: true, State: web.IsWaiting, Link: "https://visio.exemple.fr/i/Zk3yZk3yZk3yZk3yZk3yZk3yZk3yZk3y",
 			Dial: web.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.exemple.fr", "+33 5 61 00 00 00"}},
 		},
-		{Invitation: "i2", Name: "Dr Karim Benali", Mailbox: "k.benali@exemple.fr", CoHost: true, State: web.IsInside},
-		{Invitation: "i3", Name: "Infirmière de coordination", Mailbox: "coordination@exemple.fr", State: web.MailFailed},
+		{Invitation: "i2", Name: "Dr Karim Benali", Mailbox: "k.benali@exemple.fr", Mails: true, CoHost: true, State: web.IsInside},
+		{Invitation: "i3", Name: "Infirmière de coordination", Mailbox: "coordination@exemple.fr", Mails: true, State: web.MailFailed},
 		{Invitation: "i4", Name: "أمينة", State: web.NotMailed, Link: "https://visio.exemple.fr/i/Qk3yQk3yQk3yQk3yQk3yQk3yQk3yQk3y"},
-		{Invitation: "i5", Name: "P. L.", Mailbox: "p.l@exemple.fr", State: web.Mailed},
+		{Invitation: "i5", Name: "P. L.", Mails: true, State: web.Mailed},
 	}
 }
 
@@ -200,20 +218,29 @@ func hostExamples() []example {
 func cards() []web.Card {
 	return []web.Card{
 		{
-			Admission: "ad01", Invited: "J. M.", Name: "Jeanne Moreau", Waited: 3 * time.Minute, Agent: "Firefox, Android",
+			Admission: "ad01", Invited: "J. M.", Name: "Jeanne Moreau", Sure: true, Waited: 3 * time.Minute, Agent: "Firefox, Android",
 			Proof: web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Jeanne Moreau", Organisation: "Mairie de Toulouse", Level: web.Word{Key: "substantial"}, Means: []web.Word{{Key: "pwd"}, {Key: "otp"}}},
 		},
 		{
 			Admission: "ad02", Invited: "P. L.", Name: "P. L.", Waited: 10 * time.Second, Agent: "Safari, iPhone",
-			Proof: web.Proof{Method: meeting.Mailbox, Mailbox: "p•••@exemple.fr"},
+			Proof: web.Proof{Method: meeting.Mailbox, Mailbox: "p.l@exemple.fr", MailVerified: true}, Sure: true,
+			Talk: web.CardTalk{Question: "Quel est votre prénom ?", Reply: "Paul"}, Net: web.Network{Kind: meeting.IPv4, Known: true, Yours: true},
+			Zone: "Europe/Paris", Link: web.Trace{By: "Dr Hélène Martin", Mailbox: "p.l@exemple.fr", Used: times().Starts},
 		},
 		{
 			Admission: "ad03", Invited: "A. R.", Name: "Dr Hélene Martin", Waited: time.Minute, Agent: "Chrome, Windows",
-			Proof:    web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Alain Roux"},
-			Warnings: []web.Warning{web.LinkElsewhere, web.NameDiffers, web.LooksLikeYou, web.AddressDiffers},
+			Proof:    web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Alain Roux", Mailbox: "alain@ailleurs.fr"},
+			Warnings: []web.Warning{"link_used_elsewhere", "name_differs", "address_differs", "name_like_host", "name_mixes_scripts", "name_changed"},
+			Was:      "A. R.", Zone: "Europe/Paris", Net: web.Network{Kind: meeting.IPv6, Known: true},
+			Talk: web.CardTalk{Held: true, Message: "Un instant, je termine.", Question: "Qui vous a invité ?"},
+			Link: web.Trace{By: "Dr Hélène Martin", Mailbox: "a.roux@exemple.fr", Used: times().Starts, Codes: 2, Knocks: 1, Last: times().Starts.Add(5 * time.Minute)},
+			Others: []web.Use{
+				{Name: "A. R.", Proof: web.Proof{Method: meeting.Mailbox}, Agent: "Firefox, Android", At: times().Starts, SameNet: true, State: web.IsInside},
+				{Name: "Alain", Proof: web.Proof{Method: meeting.OIDC}, Agent: "Edge, Windows", At: times().Starts, State: web.HasGone},
+			},
 		},
-		{Admission: "ad04", Invited: "Salle 12", Waited: time.Minute, CoHost: true, Proof: web.Proof{Method: meeting.DialCode}, Line: web.Line{Kind: "SIP", Claims: "Salle 12", Address: "192.0.2.7"}, Warnings: []web.Warning{web.NotEncrypted}},
-		{Admission: "ad05", Invited: "T. V.", Name: "T. V.", Waited: time.Minute, Line: web.Line{Kind: "SIP", Address: "192.0.2.8"}, Warnings: []web.Warning{web.NothingProved}},
+		{Admission: "ad04", Invited: "Salle 12", Waited: time.Minute, CoHost: true, Proof: web.Proof{Method: meeting.DialCode}, Line: web.Line{Kind: "SIP", Claims: "Salle 12", Address: "192.0.2.7"}, Warnings: []web.Warning{"not_encrypted"}, Talk: web.CardTalk{Held: true}, Net: web.Network{Kind: meeting.IPv4}},
+		{Admission: "ad05", Invited: "T. V.", Name: "T. V.", Waited: time.Minute, Line: web.Line{Kind: "SIP", Address: "192.0.2.8"}, Warnings: []web.Warning{"nothing_proved"}, Net: web.Network{Kind: meeting.Private}},
 	}
 }
 
@@ -225,7 +252,7 @@ func consolePage() web.Console {
 		Inside: []web.Participant{
 			{Admission: "ad10", Name: "Dr Hélène Martin", Role: meeting.Host, You: true},
 			{Admission: "ad11", Name: "Dr Karim Benali", Invited: "Dr Karim Benali", Role: meeting.Host, Proof: web.Proof{Method: meeting.OIDC, Provider: "Hôpital Saint-Jean", Name: "Karim Benali"}},
-			{Admission: "ad12", Name: "Jo", Invited: "S. T.", Away: true, Proof: web.Proof{Method: meeting.Mailbox, Mailbox: "s•••@exemple.fr"}},
+			{Admission: "ad12", Name: "Jo", Invited: "S. T.", Away: true, Proof: web.Proof{Method: meeting.Mailbox}},
 		},
 		Invitees: invitees(),
 		Log: []web.Entry{
@@ -250,11 +277,13 @@ func consoleExamples() []example {
 	quiet.Waiting, quiet.Locked, quiet.MayEnter = nil, true, false
 	over.Phase, over.Waiting, over.Inside, over.MayEnter = meeting.Ended, nil, nil, false
 	logs.Waiting, logs.Log = cards()[:1], nil
-	for d := web.Knocked; d <= web.DidRevoke; d++ {
-		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T."}, web.Entry{At: at, Deed: d, Name: "S. T.", By: "Dr Karim Benali"})
+	for d := web.Knocked; d <= web.DidLapse; d++ {
+		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie"}, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie", By: "Dr Karim Benali"})
 	}
 	sure := open
 	sure.Waiting, sure.Inside, sure.Log = assured(), nil, nil
+	calm := open
+	calm.Calm = true
 	unsure.Waiting = nil
 	unsure.Log = []web.Entry{{At: at, Deed: web.DidEnd}}
 	for c := web.CutConference; c <= web.CutPhone; c++ {
@@ -267,6 +296,7 @@ func consoleExamples() []example {
 		{"console-over", over},
 		{"console-log", logs},
 		{"console-cuts", unsure},
+		{"console-calm", calm},
 		{"console-assurance", sure},
 	}
 }

@@ -39,7 +39,8 @@ func phaseKey(p meeting.Phase) string {
 type Invitee struct {
 	Invitation string
 	Name       string
-	Mailbox    string // the address as the host wrote it; empty: none
+	Mailbox    string // the address as the site lets hosts see it; empty: not shown
+	Mails      bool   // there is an address
 	CoHost     bool
 	State      InviteeState
 	// Incident is the reference under which they were reported.
@@ -90,7 +91,7 @@ func (s InviteeState) Tone() string {
 
 // Mailable reports whether sending the invitation (again) makes sense.
 func (i Invitee) Mailable() bool {
-	return i.Mailbox != "" && i.State != Mailing && i.State != IsInside && i.State != PutOut
+	return i.Mails && i.State != Mailing && i.State != IsInside && i.State != PutOut
 }
 
 // Revocable reports whether there is a link to withdraw.

@@ -10,6 +10,8 @@ type Name struct {
 	// Suggested is the name filled in: what was typed before, or the site's
 	// rule.
 	Suggested string
+	// Fixed says that the site's rule leaves no other name.
+	Fixed bool
 	// Initials are offered instead of a full name; empty: not offered.
 	Initials string
 	// NameFault and ConsentFault mark what has to be put right.

@@ -1,11 +1,6 @@
 package web
 
-import (
-	"strings"
-	"unicode/utf8"
-
-	"vestibule/meeting"
-)
+import "vestibule/meeting"
 
 // Proof is how somebody showed who they are, in what a host can judge.
 type Proof struct {
@@ -57,11 +52,4 @@ func (p Proof) Verified() bool { return p.Method != meeting.Unproved }
 
 // MaskMailbox shows enough of an address for its owner to know it, and too
 // little for anybody else to learn it: "j•••@exemple.fr".
-func MaskMailbox(address string) string {
-	local, domain, ok := strings.Cut(address, "@")
-	if !ok || local == "" || domain == "" {
-		return ""
-	}
-	first, _ := utf8.DecodeRuneInString(local)
-	return string(first) + "•••@" + domain
-}
+func MaskMailbox(address string) string { return meeting.MaskAddress(address) }

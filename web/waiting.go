@@ -21,8 +21,19 @@ type Waiting struct {
 	Position int
 	// Waited is how long it has been.
 	Waited time.Duration
-	// Message is what the host says to this guest.
+	// Held says that the host asks for more patience, Message in what words.
+	Held    bool
 	Message string
+	// Question is the host's, with its number Asks; Reply the guest's answer
+	// once given.
+	Question string
+	Asks     int
+	Reply    string
+	// Renamed says that the host chose Name.
+	Renamed bool
+	// Rev changes with what the host said; a page with another fetches itself
+	// again.
+	Rev string
 	// Asked is set when the page asks whether the guest is still there
 	// (answered by POST /a/{admission}/stay).
 	Asked bool
@@ -34,6 +45,13 @@ func (Waiting) file() string { return "waiting" }
 
 // Admitted reports whether the guest may enter.
 func (w Waiting) Admitted() bool { return w.State == meeting.Admitted }
+
+// Open reports whether a question waits for an answer. Such a page does not
+// refresh by itself without a script: it would take away what was typed.
+func (w Waiting) Open() bool { return w.Question != "" && w.Reply == "" && !w.Admitted() }
+
+// MaxWords bounds an answer, in characters.
+func (Waiting) MaxWords() int { return meeting.MaxWords }
 
 // Before returns how many are let in first; -1: not told.
 func (w Waiting) Before() int { return w.Position - 1 }

@@ -157,6 +157,27 @@ function waitingRoom(room) {
   let entering = room.dataset.state === "admitted";
   const enter = () => setTimeout(() => id("enter").requestSubmit(), 1500);
   if (entering) return enter();
+  // What the host says is in the page: it is fetched again and made into this
+  // one, so that an answer half typed stays.
+  const said = () => new Map(all("[data-key]", id("talk")).map((el) => [el.dataset.key, (el.querySelector("[data-say]") ?? el).textContent]));
+  const hear = async (rev) => {
+    room.dataset.rev = rev;
+    const before = said();
+    try {
+      const page = new DOMParser().parseFromString(await (await fetch(location.pathname)).text(), "text/html");
+      const fresh = page.getElementById("wait");
+      if (!fresh || entering) return location.reload();
+      morph(room, fresh);
+      document.title = page.title;
+    } catch {
+      room.dataset.rev = ""; // the next state tries again
+      return;
+    }
+    const news = [...said()].filter(([k, words]) => before.get(k) !== words).map(([, words]) => words);
+    if (!news.length) return;
+    say(news.join(" "));
+    chime(660, 523);
+  };
   listen(room.dataset.events, "state", (data) => {
     const now = JSON.parse(data);
     if (entering) return;
@@ -170,6 +191,7 @@ function waitingRoom(room) {
       return;
     }
     if (now.state !== "waiting") return location.reload();
+    if (now.rev !== undefined && now.rev !== room.dataset.rev) hear(now.rev);
     const words = now.host ? status.dataset.there : status.dataset.away;
     if (status.textContent !== words) status.textContent = words;
     if (turn && now.position > 0) {
@@ -218,7 +240,7 @@ function hostConsole(live) {
   const lost = id("lost");
   const title = document.title.replace(/^\(\d+\) /, "");
   const parse = (html) => new DOMParser().parseFromString(html, "text/html");
-  const knocks = () => new Map(all(".knock", live).map((card) => [card.dataset.key, card.dataset.announce]));
+  const knocks = () => new Map(all(".knock", live).map((card) => [card.dataset.key + card.dataset.news, card.dataset.announce]));
   let pressed = false;
   let pending;
 

@@ -1,0 +1,129 @@
+package lobby_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vestibule/lobby"
+	"vestibule/meeting"
+)
+
+// waits is a meeting in which one person waits.
+func waits(a meeting.Admission, v meeting.Invitation) *lobby.Snapshot {
+	return &lobby.Snapshot{
+		Meeting: meeting.Meeting{
+			ID: "m", Owner: meeting.Contact{Key: "https://id|claire", Name: "Dr Claire Martin"}, Hosts: []meeting.Key{"https://id|claire", "https://id|karim"},
+		},
+		Invitations: map[string]meeting.Invitation{v.ID: v},
+		Admissions: []meeting.Admission{a, {
+			ID: "h", Role: meeting.Host, State: meeting.Admitted, Name: "Karim Benali",
+			Person: meeting.Person{Issuer: "https://id", Subject: "karim", Name: "Karim Benali"},
+		}},
+	}
+}
+
+// Whoever is admitted together with others has proved something and shows
+// nothing odd; each oddity has its own word, and the host's hold counts too.
+func TestT21WarningsAndWhoIsSure(t *testing.T) {
+	jeanne := meeting.MailboxPerson("jeanne@exemple.fr", meeting.Meeting{}.Created)
+	plain := meeting.Admission{ID: "a", Invitation: "i", State: meeting.Waiting, Name: "Jeanne Dupont", Person: jeanne}
+	asked := meeting.Invitation{ID: "i", Name: "Jeanne Dupont", Email: "Jeanne@exemple.fr"}
+	for name, c := range map[string]struct {
+		change func(*meeting.Admission, *meeting.Invitation)
+		want   []lobby.Warning
+	}{
+		"nothing odd":    {func(*meeting.Admission, *meeting.Invitation) {}, nil},
+		"unproved":       {func(a *meeting.Admission, _ *meeting.Invitation) { a.Person = meeting.Person{} }, []lobby.Warning{lobby.NothingProved}},
+		"second browser": {func(a *meeting.Admission, _ *meeting.Invitation) { a.Elsewhere = true }, []lobby.Warning{lobby.LinkElsewhere}},
+		"first browser": {
+			func(_ *meeting.Admission, v *meeting.Invitation) { v.Seats = make([]meeting.Seat, 2) }, []lobby.Warning{lobby.LinkElsewhere},
+		},
+		"another name":   {func(a *meeting.Admission, _ *meeting.Invitation) { a.Person.Name = "Paul Petit" }, []lobby.Warning{lobby.NameDiffers}},
+		"initials":       {func(a *meeting.Admission, v *meeting.Invitation) { a.Person.Name, v.Name = "Jeanne Dupont", "J. D." }, nil},
+		"another box":    {func(a *meeting.Admission, _ *meeting.Invitation) { a.Person.Email = "j@ailleurs.fr" }, []lobby.Warning{lobby.AddressDiffers}},
+		"like the owner": {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "claire  MARTIN" }, []lobby.Warning{lobby.NameLikeHost}},
+		"like a co-host": {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "Benali Karim" }, []lobby.Warning{lobby.NameLikeHost}},
+		"two alphabets":  {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "Jeаnne" }, []lobby.Warning{lobby.NameMixed}},
+		"changed": {
+			func(a *meeting.Admission, _ *meeting.Invitation) { a.Named = meeting.Named{Was: "Anna", Count: 1} }, []lobby.Warning{lobby.NameChanged},
+		},
+		"renamed by host": {func(a *meeting.Admission, _ *meeting.Invitation) { a.Named = meeting.Named{By: "h", Count: 1} }, nil},
+		"plain call":      {func(a *meeting.Admission, _ *meeting.Invitation) { a.Line.Kind = "SIP" }, []lobby.Warning{lobby.NotEncrypted}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, v := plain, asked
+			c.change(&a, &v)
+			s := waits(a, v)
+			got := s.Warnings(&a)
+			if d := cmp.Diff(c.want, got, cmp.Transformer("list", func(l []lobby.Warning) []string {
+				words := []string{}
+				for _, w := range l {
+					words = append(words, string(w))
+				}
+				return words
+			})); d != "" {
+				t.Errorf("Warnings (-want +got):\n%s", d)
+			}
+			if s.Sure(&a) != (len(c.want) == 0) {
+				t.Errorf("Sure = %v with warnings %v", s.Sure(&a), got)
+			}
+			a.Talk.Held = a.Knocked.AddDate(1, 0, 0)
+			if s.Sure(&a) {
+				t.Error("somebody whom the host asked to hold on is let in with the others")
+			}
+		})
+	}
+}
+
+// The site's rule decides what a guest is called, whatever the browser sends.
+func TestNameRules(t *testing.T) {
+	doctor := meeting.Person{Issuer: "https://id", Subject: "1", Name: "Jeanne Marie Dupont", Evidence: meeting.Evidence{Method: meeting.OIDC}}
+	mailbox := meeting.MailboxPerson("jeanne@exemple.fr", meeting.Meeting{}.Created)
+	for _, c := range []struct {
+		rule  lobby.NameRule
+		p     meeting.Person
+		want  string
+		fixed bool
+	}{
+		{"", doctor, "Jeanne Marie Dupont", false},
+		{lobby.NamesFree, mailbox, "Jeanne", false},
+		{lobby.NamesInitials, doctor, "J. M. D.", true},
+		{lobby.NamesInitials, mailbox, "J.", true},
+		{lobby.NamesIdentity, doctor, "Jeanne Marie Dupont", true},
+		{lobby.NamesIdentity, mailbox, "Jeanne", true},
+	} {
+		s := open(t, func(l *lobby.Config) { l.Names = c.rule })
+		if got, fixed := s.Suggest(&meeting.Invitation{Name: "Jeanne"}, &c.p); got != c.want || fixed != c.fixed {
+			t.Errorf("%q: Suggest = %q, %v; want %q, %v", c.rule, got, fixed, c.want, c.fixed)
+		}
+		id, links := s.meet(t, "Jeanne")
+		_, a, err := s.Knock(t.Context(), links["Jeanne"], lobby.Arrival{Person: s.prove(t, links["Jeanne"]), Device: "phone", Name: "Dr Claire Martin", Consent: true}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[lobby.NameRule]string{lobby.NamesInitials: "J.", lobby.NamesIdentity: "Jeanne"}[c.rule]
+		if want == "" {
+			want = "Dr Claire Martin"
+		}
+		snap, err := s.Snapshot(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := snap.Admission(a); got.Name != want {
+			t.Errorf("%q: shown as %q, want %q", c.rule, got.Name, want)
+		}
+	}
+}
+
+// An address is shown to hosts as the site lets them see it.
+func TestEmails(t *testing.T) {
+	for rule, want := range map[lobby.Emails]string{
+		"": "jeanne@exemple.fr", lobby.EmailsFull: "jeanne@exemple.fr", lobby.EmailsMasked: "j•••@exemple.fr", lobby.EmailsHidden: "",
+	} {
+		s := open(t, func(l *lobby.Config) { l.Emails = rule })
+		if got := s.Email("jeanne@exemple.fr"); got != want {
+			t.Errorf("%q: Email = %q, want %q", rule, got, want)
+		}
+	}
+}
