@@ -22,6 +22,7 @@ github.com/mholt/acmez           cert
 go.uber.org/zap                  cert
 github.com/cedar-policy/cedar-go policy
 github.com/emiago/sipgo          dialin/sip
+github.com/pires/go-proxyproto   house
 github.com/livekit               conference/livekit dialin/room
 github.com/pion/webrtc           dialin/room
 github.com/pion/opus             dialin/room

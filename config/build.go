@@ -73,7 +73,10 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	h.Site = web.Site{Name: f.Site.Name, Contact: f.Site.Contact, NoticeURL: f.Site.Notice}
 	h.Pages = web.Config{Lang: f.Site.Lang, ThemeDir: f.Site.ThemeDir}
 	h.Zone = f.Site.Zone
-	h.Limits = house.Limits{PerSource: f.Listen.PerSource, Trusted: b.prefixes(f.Listen.Trusted, "listen.trusted")}
+	h.Limits = house.Limits{
+		PerSource: f.Listen.PerSource, Trusted: b.prefixes(f.Listen.Trusted, "listen.trusted"),
+		Proxies: b.prefixes(f.Listen.Proxies, "listen.proxies"), Balancers: b.prefixes(f.Listen.Balancers, "listen.balancers"),
+	}
 	h.Early, h.Grace, h.Keep = f.Meetings.Early, f.Meetings.Grace, f.Meetings.Keep
 	h.Names, h.Emails = lobby.NameRule(f.Meetings.Names), lobby.Emails(f.Meetings.Emails)
 	h.KeepIncidents, h.State = f.Meetings.KeepIncidents, f.State

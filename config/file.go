@@ -46,9 +46,11 @@ type Listen struct {
 	HTTPS string `yaml:"https"`
 	HTTP  string `yaml:"http"`
 	Ops   string `yaml:"ops"`
-	// PerSource and Trusted are house.Limits'.
+	// These are house.Limits'.
 	PerSource int      `yaml:"per_source"`
 	Trusted   []string `yaml:"trusted"`
+	Proxies   []string `yaml:"proxies"`
+	Balancers []string `yaml:"balancers"`
 }
 
 // Site is how the door presents itself.

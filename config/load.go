@@ -134,6 +134,9 @@ func (c *checker) all() {
 	c.address(f.Listen.Ops, "listen.ops", true)
 	c.between(f.Listen.PerSource, "listen.per_source", 1, 1<<20)
 	c.prefixes(f.Listen.Trusted, "listen.trusted")
+	c.prefixes(f.Listen.Proxies, "listen.proxies")
+	c.prefixes(f.Listen.Balancers, "listen.balancers")
+	c.apart()
 	c.oneOf(f.Site.Lang, "site.lang", "fr", "en")
 	_, err := time.LoadLocation(f.Site.Zone)
 	c.bad(err != nil || f.Site.Zone == "Local", "site.zone", quoted(f.Site.Zone)+" is no time zone", "such as Europe/Paris")
@@ -253,6 +256,20 @@ func (c *checker) prefixes(list []string, key string) {
 	for i, a := range list {
 		_, err := netip.ParsePrefix(a)
 		c.bad(err != nil, fmt.Sprintf("%s[%d]", key, i), quoted(a)+" is no address range", "192.0.2.5/32")
+	}
+}
+
+// apart tells of balancers that are something else too: whether a connection
+// begins with a PROXY header must not be a guess.
+func (c *checker) apart() {
+	others := slices.Concat(c.f.Listen.Trusted, c.f.Listen.Proxies)
+	for i, a := range c.f.Listen.Balancers {
+		b, err := netip.ParsePrefix(a)
+		both := err == nil && slices.ContainsFunc(others, func(o string) bool {
+			p, err := netip.ParsePrefix(o)
+			return err == nil && p.Overlaps(b)
+		})
+		c.bad(both, fmt.Sprintf("listen.balancers[%d]", i), quoted(a)+" is also among trusted or proxies", "keep one")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -18,6 +19,14 @@ type Limits struct {
 	// Trusted are proxies and networks whose connections are not counted:
 	// many people arrive by each of them. Default none.
 	Trusted []netip.Prefix
+	// Proxies are HTTP proxies in front of the door whose X-Forwarded-For is
+	// believed; nobody else's is. Their connections are not counted: whom they
+	// bring they must limit themselves. Default none.
+	Proxies []netip.Prefix
+	// Balancers are load balancers that begin every connection with a PROXY
+	// header; one without is closed, and nobody else may send one. Default
+	// none.
+	Balancers []netip.Prefix
 }
 
 const perSource = 20
@@ -27,9 +36,14 @@ func (l Limits) fault() error {
 	if l.PerSource < 0 || l.PerSource > 1<<20 {
 		return fmt.Errorf("house: Limits.PerSource is %d, want 1 to %d", l.PerSource, 1<<20)
 	}
-	for _, p := range l.Trusted {
+	for _, p := range slices.Concat(l.Trusted, l.Proxies, l.Balancers) {
 		if !p.IsValid() {
-			return errors.New("house: Limits.Trusted has an invalid range")
+			return errors.New("house: Limits has an invalid range")
+		}
+	}
+	for _, b := range l.Balancers {
+		if slices.ContainsFunc(slices.Concat(l.Trusted, l.Proxies), b.Overlaps) {
+			return fmt.Errorf("house: Limits.Balancers: %s is also in Trusted or Proxies", b)
 		}
 	}
 	return nil
@@ -60,6 +74,10 @@ func (g *guard) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
+		if ap, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil && within(g.limits.Balancers, ap.Addr()) {
+			b := g.carried(c)
+			return &guarded{Conn: b, meter: newMeter(false), release: b.leave}, nil
+		}
 		src, trusted := g.source(c.RemoteAddr())
 		if trusted {
 			return &guarded{Conn: c, meter: newMeter(true), release: func() {}}, nil
@@ -79,10 +97,8 @@ func (g *guard) source(a net.Addr) (src netip.Prefix, trusted bool) {
 		return netip.Prefix{}, false // all of these are one source
 	}
 	ip := ap.Addr().Unmap().WithZone("")
-	for _, p := range g.limits.Trusted {
-		if p.Contains(ip) {
-			return netip.Prefix{}, true
-		}
+	if within(g.limits.Trusted, ip) || within(g.limits.Proxies, ip) {
+		return netip.Prefix{}, true
 	}
 	bits := 64
 	if ip.Is4() {

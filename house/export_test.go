@@ -1,5 +1,7 @@
 package house
 
+import "net/http"
+
 // Scan has one connection say all of it, in pieces of the given size, and
 // answers how much may pass.
 func Scan(all []byte, size int) (int, error) {
@@ -13,3 +15,9 @@ func Scan(all []byte, size int) (int, error) {
 	}
 	return len(all), nil
 }
+
+// Origin is whom a peer's word is taken for.
+func Origin(l Limits, peer string, forwarded []string) string { return l.origin(peer, forwarded) }
+
+// From has next see whom listed proxies bring.
+func From(l Limits, next http.Handler) http.Handler { return l.from(next) }

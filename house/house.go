@@ -192,7 +192,7 @@ func (h *House) Listen(ctx context.Context) error {
 func (h *House) Guard(ln net.Listener) net.Listener { return h.c.Limits.Guard(ln) }
 
 // Handler answers both origins, counted.
-func (h *House) Handler() http.Handler { return h.ops.count(h.Gateway) }
+func (h *House) Handler() http.Handler { return h.c.Limits.from(h.ops.count(h.Gateway)) }
 
 // Ops answers /livez, /readyz and /metrics. It belongs on a listener that
 // participants cannot reach.

@@ -17,7 +17,10 @@ require (
 	golang.org/x/sync v0.23.0
 )
 
-require github.com/magefile/mage v1.17.2 // indirect
+require (
+	github.com/magefile/mage v1.17.2 // indirect
+	github.com/pires/go-proxyproto v0.15.0 // indirect
+)
 
 require (
 	github.com/arran4/golang-ical v0.3.4 // indirect
