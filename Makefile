@@ -105,6 +105,8 @@ unit: room axe
 e2e: deps build demo-build
 	$(call say,e2e: the product against real browsers and redis-server and LiveKit)
 	VESTIBULE='$(CURDIR)/bin/vestibule' VESTIBULE_DEMO='$(CURDIR)/bin/vestibule-demo' go test -race -shuffle=on -p 1 -timeout 10m ./e2e/...
+	$(call say,e2e: a minute of noise at the relay)
+	VESTIBULE_FUZZ=60s go test -race -run TestT46 -v -timeout 5m ./turn
 
 .PHONY: test
 test:

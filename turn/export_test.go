@@ -1,7 +1,10 @@
 package turn
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"net"
 	"net/netip"
 	"time"
 )
@@ -37,6 +40,31 @@ func ChannelDataOK(b []byte) bool { return isChannelData(b) && channelData(b) }
 
 // FrameSize is how long the stream's next message is.
 func FrameSize(head []byte) (int, bool) { return frameSize(head) }
+
+// ReadStream reads the messages of a connection that brings b and ends.
+func ReadStream(b []byte) [][]byte {
+	s := newStream(recording{bytes.NewReader(b)}, nil, time.Now())
+	var frames [][]byte
+	for {
+		p := make([]byte, maxPacket)
+		n, _, err := s.read(p)
+		if err != nil {
+			return frames
+		}
+		frames = append(frames, p[:n])
+	}
+}
+
+// recording is a connection on which everything has come already.
+type recording struct{ io.Reader }
+
+func (recording) Write(p []byte) (int, error)      { return len(p), nil }
+func (recording) Close() error                     { return nil }
+func (recording) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (recording) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (recording) SetDeadline(time.Time) error      { return nil }
+func (recording) SetReadDeadline(time.Time) error  { return nil }
+func (recording) SetWriteDeadline(time.Time) error { return nil }
 
 // Bench runs what the guard does for one packet, without a socket.
 type Bench struct {

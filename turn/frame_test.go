@@ -1,12 +1,14 @@
 package turn_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"testing"
@@ -191,6 +193,72 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
+// FuzzGuard: whatever a client with a relay sends, pion gets nothing that it
+// cannot read, no data for a peer that is not listed, and no request without
+// credentials but its header.
+func FuzzGuard(f *testing.F) {
+	listed := netip.MustParseAddrPort("192.0.2.1:7882")
+	for _, c := range frameCases(f) {
+		f.Add(c.b)
+	}
+	f.Add(channelData(0x4000, []byte("sound")))
+	for _, spelling := range append(spellings(), "192.0.2.1") {
+		peer := netip.AddrPortFrom(netip.MustParseAddr(spelling), 7882)
+		f.Add(message(f, stun.MethodSend, stun.ClassIndication, peerAddress(peer), data("sound")).Raw)
+	}
+	c := config()
+	c.Peers = policy("192.0.2.1/32")
+	s, err := turn.New(c)
+	if err != nil {
+		f.Fatal(err)
+	}
+	guard := turn.NewBench(s, netip.MustParseAddrPort("198.51.100.7:40000"), listed)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n := guard.Admit(slices.Clone(b))
+		if n == 0 {
+			return
+		}
+		if b[0]&0xc0 == 0x40 {
+			if n != len(b) || !turn.ChannelDataOK(b) {
+				t.Fatalf("%d of %d bytes of ChannelData that is not whole", n, len(b))
+			}
+			return
+		}
+		switch kind := binary.BigEndian.Uint16(b); {
+		case kind == 0x0016:
+			if ok, peer := turn.ParseFrame(b); !ok || netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()).Addr() != listed.Addr() {
+				t.Fatalf("data for %v", peer)
+			}
+		case kind != 0x0001 && n != 20:
+			t.Fatalf("%d bytes of a request without credentials", n)
+		}
+		if m := (&stun.Message{Raw: slices.Clone(b)}); m.Decode() != nil || deadly(b) {
+			t.Fatal("passed what pion cannot read")
+		}
+	})
+}
+
+// FuzzStream: what is read from a stream are its own bytes in order, message
+// by message, until it falls out of step.
+func FuzzStream(f *testing.F) {
+	request := raw(0x0003, attr(0x0019, 17, 0, 0, 0))
+	f.Add(slices.Concat(request, channelData(0x4000, []byte("sound")), request))
+	f.Add(append(request, 0x80, 0, 0, 0))
+	f.Add([]byte{0x40, 0, 0xff, 0xff})
+	f.Add([]byte{0x40, 0, 0, 1, 'x'})
+	f.Add(request[:19])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rest := b
+		for _, frame := range turn.ReadStream(b) {
+			size, ok := turn.FrameSize(frame[:4])
+			if !ok || size != len(frame) || size >= 2048 || !bytes.HasPrefix(rest, frame) {
+				t.Fatalf("read %x of %x", frame, rest)
+			}
+			rest = rest[size:]
+		}
+	})
+}
+
 // FuzzChannelData: likewise for ChannelData and the stream's framing.
 func FuzzChannelData(f *testing.F) {
 	f.Add([]byte{0x40, 0, 0, 2, 1, 2})
@@ -290,8 +358,17 @@ func deadly(b []byte) (dead bool) {
 	return false
 }
 
+// TestT46CrashDatagrams lasts a moment, or as long as VESTIBULE_FUZZ says:
+// `make e2e` gives it a minute, a third of it for each transport.
 func TestT46CrashDatagrams(t *testing.T) {
 	t.Parallel()
+	lasts := 1800 * time.Millisecond
+	if text := os.Getenv("VESTIBULE_FUZZ"); text != "" {
+		var err error
+		if lasts, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
 	onPlanes(t, func(t *testing.T, config func() turn.Config) {
 		if !deadly(killer(t)) {
 			t.Error("the datagram this test is about harms nobody")
@@ -303,7 +380,7 @@ func TestT46CrashDatagrams(t *testing.T) {
 		t.Logf("seed %d", seed)
 		r := scribbler{rand.New(rand.NewPCG(seed, 46))}
 		good := relayed(t, s, "udp", "good")
-		fuzzers := 0
+		fuzzers, all := 0, 0
 		for _, network := range []string{"udp", "tcp", "tls"} {
 			stranger := func() *caller { return dialFrom(t, s, network, turn.Credentials{}, 2) }
 			allocated := func() *caller {
@@ -311,10 +388,11 @@ func TestT46CrashDatagrams(t *testing.T) {
 				return relayedFrom(t, s, network, "fuzzer "+strconv.Itoa(fuzzers), byte(3+fuzzers%200))
 			}
 			for _, fresh := range []func() *caller{stranger, allocated} {
-				sent := fuzz(r, fresh, 300*time.Millisecond, killer(t))
+				sent := fuzz(r, fresh, lasts/6, killer(t))
 				if sent < 100 {
 					t.Errorf("%s: %d messages sent, want many", network, sent)
 				}
+				all += sent
 			}
 			if !good.echoesSoon(0x4000, "after "+network) {
 				t.Fatalf("the relay does not work after fuzzing over %s", network)
@@ -323,6 +401,7 @@ func TestT46CrashDatagrams(t *testing.T) {
 				t.Fatalf("no new relay after fuzzing over %s", network)
 			}
 		}
+		t.Logf("%d messages in %v", all, lasts)
 	})
 }
 
