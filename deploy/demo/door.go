@@ -97,10 +97,6 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 		Turn: turn.Config{
 			Realm: doorName, PublicIPs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
 			Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{s.Conference.Media}},
-			// A page asks for four at once: two connections, over UDP and TCP.
-			// Those of a page that lost its network live on until they expire
-			// and must leave room for the ones it comes back with.
-			Quota: 16,
 		},
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}},
 		Phone:  phone,
