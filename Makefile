@@ -67,6 +67,15 @@ web/axe/node_modules/.package-lock.json: web/axe/package-lock.json
 	cd web/axe && npm ci --no-audit --no-fund
 	@touch $@
 
+# The certified provider that the e2e tests sign in at.
+.PHONY: op
+op: e2e/provider/node_modules/.package-lock.json
+
+e2e/provider/node_modules/.package-lock.json: e2e/provider/package-lock.json
+	$(call say,provider: npm ci)
+	cd e2e/provider && npm ci --no-audit --no-fund
+	@touch $@
+
 .PHONY: build
 build: room
 	$(call say,bin/vestibule)
@@ -102,8 +111,8 @@ unit: room axe
 	go test -run 'TestT39|TestT44' ./lobby
 
 .PHONY: e2e
-e2e: deps build demo-build
-	$(call say,e2e: the product against real browsers and redis-server and LiveKit)
+e2e: deps op build demo-build
+	$(call say,e2e: the product against real browsers, redis-server, LiveKit and an identity provider)
 	VESTIBULE='$(CURDIR)/bin/vestibule' VESTIBULE_DEMO='$(CURDIR)/bin/vestibule-demo' go test -race -shuffle=on -p 1 -timeout 10m ./e2e/...
 	$(call say,e2e: a minute of noise at the relay)
 	VESTIBULE_FUZZ=60s go test -race -run TestT46 -v -timeout 5m ./turn

@@ -88,7 +88,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 }
 
 func TestParseKeyRefuses(t *testing.T) {
-	small, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that is the point
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
