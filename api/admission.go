@@ -39,6 +39,7 @@ type admissionView struct {
 type invitedView struct {
 	Name  string `json:"name"`
 	Email string `json:"email,omitempty"`
+	Phone string `json:"phone,omitempty"`
 }
 
 // talkView is what host and guest said to one another.
@@ -67,6 +68,7 @@ type personView struct {
 	Subject       string              `json:"subject"`
 	Name          string              `json:"name,omitempty"`
 	Email         string              `json:"email,omitempty"`
+	Phone         string              `json:"phone,omitempty"`
 	EmailVerified bool                `json:"email_verified"`
 	Provider      string              `json:"provider,omitempty"`
 	Organisation  string              `json:"organisation,omitempty"`
@@ -110,7 +112,7 @@ func (s *Server) admission(snap *lobby.Snapshot, a *meeting.Admission) admission
 		x.Warnings = append(x.Warnings, string(w))
 	}
 	if v, ok := snap.Invitations[a.Invitation]; ok {
-		x.Invited = &invitedView{v.Name, s.c.Lobby.Email(v.Email)}
+		x.Invited = &invitedView{v.Name, s.c.Lobby.Email(v.Email), s.c.Lobby.Phone(v.Phone)}
 		x.Link = &linkView{
 			InvitedBy: v.By, FirstUsed: moment(v.Used), WrongCodes: v.Tried.Codes, RefusedKnocks: v.Tried.Knocks,
 			LastAttempt: moment(v.Tried.Last), Others: []string{},
@@ -126,13 +128,16 @@ func (s *Server) admission(snap *lobby.Snapshot, a *meeting.Admission) admission
 func (s *Server) person(p *meeting.Person) personView {
 	e := &p.Evidence
 	v := personView{
-		Method: [...]string{"unproved", "dial_code", "mailbox", "oidc"}[min(e.Method, meeting.OIDC)],
-		Issuer: p.Issuer, Subject: p.Subject, Name: p.Name, Email: s.c.Lobby.Email(p.Email), EmailVerified: e.EmailVerified,
+		Method: [...]string{"unproved", "dial_code", "mailbox", "telephone", "oidc"}[min(e.Method, meeting.OIDC)],
+		Issuer: p.Issuer, Subject: p.Subject, Name: p.Name, Email: s.c.Lobby.Email(p.Email), Phone: s.c.Lobby.Phone(p.Phone), EmailVerified: e.EmailVerified,
 		Provider: e.Provider, Organisation: e.Organisation, Member: e.Member, ACR: e.ACR, AMR: e.AMR,
 		ProvedAt: moment(e.At), Claims: e.Claims,
 	}
-	if p.Issuer == meeting.MailboxIssuer {
+	switch p.Issuer {
+	case meeting.MailboxIssuer:
 		v.Subject = v.Email
+	case meeting.TelephoneIssuer:
+		v.Subject = v.Phone
 	}
 	if v.Email != p.Email { // nor by another way
 		v.Claims = maps.Clone(e.Claims)

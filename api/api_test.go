@@ -38,8 +38,8 @@ func TestEveryOperation(t *testing.T) {
 		t.Errorf("altered = %s", moved.raw)
 	}
 	until(t, "changes mailed", func() bool { n, _ := s.box.count(); return n == 4 })
-	added := s.must(201, "all", "POST", m+"/invitations", `{"invitations":[{"email":"rita@exemple.fr","role":"host"},{"name":"Sign-in","match":{"claim":"sub","value":"x"}}]}`)
-	if added.text("items.0.name") != "rita" || added.text("items.1.match.value") != "x" {
+	added := s.must(201, "all", "POST", m+"/invitations", `{"invitations":[{"email":"rita@exemple.fr","role":"host"},{"name":"Sign-in","phone":"+33 6 12 34 56 42","match":{"claim":"sub","value":"x"}}]}`)
+	if added.text("items.0.name") != "rita" || added.text("items.1.match.value") != "x" || added.text("items.1.phone") != "+33612345642" {
 		t.Errorf("invited = %s", added.raw)
 	}
 	var list reply
@@ -252,6 +252,7 @@ func TestBadBodies(t *testing.T) {
 		{"over before it begins", `{"title":"x","starts":"` + at(time.Hour) + `","ends":"` + at(0) + `"}`, 422, []string{"/ends invalid"}},
 		{"in ten years", `{"title":"x","starts":"` + at(87600*time.Hour) + `","ends":"` + at(87601*time.Hour) + `"}`, 422, []string{"/starts invalid"}},
 		{"nobody twice", good(`,"invitations":[{"email":"a@exemple.fr"},{"email":"A@exemple.fr"}]`), 422, []string{"/invitations/1/email twice"}},
+		{"a number twice, and one of no country", good(`,"invitations":[{"name":"a","phone":"+33 612345642"},{"name":"b","phone":"+33612345642"},{"name":"c","phone":"0612345642"}]`), 422, []string{"/invitations/1/phone twice", "/invitations/2/phone phone"}},
 		{"too many", good(`,"invitations":[` + strings.TrimSuffix(strings.Repeat(`{"name":"x"},`, 501), ",") + `]`), 422, []string{"/invitations too_many"}},
 		{"a name said twice", `{"title":"x","title":"y"}`, 400, []string{" json"}},
 		{"null", `{"title":null,"starts":"` + at(0) + `","ends":"` + at(time.Hour) + `"}`, 422, []string{"/title type"}},

@@ -54,7 +54,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer func() {
 		for _, h := range s.hooks {
-			h.client.CloseIdleConnections()
+			h.sender.Close()
 		}
 	}()
 	g, ctx := errgroup.WithContext(ctx)

@@ -1,27 +1,18 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"vestibule/meeting"
+	"vestibule/webhook"
 )
 
 // Hook is an address that is told what happens in every meeting, as Standard
@@ -41,16 +32,6 @@ type Hook struct {
 	DangerouslyAllowPlainHTTP bool
 }
 
-// HookSecret reads a secret as Standard Webhooks writes it: whsec_ and base64.
-func HookSecret(s string) ([]byte, error) {
-	rest, ok := strings.CutPrefix(s, "whsec_")
-	b, err := base64.StdEncoding.DecodeString(rest)
-	if !ok || err != nil || len(b) < 24 || len(b) > 64 {
-		return nil, errors.New("want whsec_ and 24 to 64 bytes in base64: echo whsec_$(openssl rand -base64 32)")
-	}
-	return b, nil
-}
-
 // EventTypes are the types that an event can have.
 func EventTypes() []string {
 	var list []string
@@ -65,14 +46,11 @@ func EventTypes() []string {
 	return list
 }
 
-// hookTime bounds one delivery, answer and all.
-const hookTime = 5 * time.Second
-
 // hook is one address at work.
 type hook struct {
 	Hook
 	list   string // see listOf; names the hook in logs too
-	client *http.Client
+	sender *webhook.Sender
 	todo   todo
 
 	mu       sync.Mutex // guards the rest
@@ -82,17 +60,8 @@ type hook struct {
 
 // Check answers every fault of the hook, each as "field: what".
 func (h *Hook) Check() error {
-	var faults []error
-	u, err := url.Parse(h.URL)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
-		faults = append(faults, errors.New("url: want an absolute URL without credentials"))
-	case u.Scheme != "https" && (u.Scheme != "http" || !h.DangerouslyAllowPlainHTTP):
-		faults = append(faults, errors.New("url: want https"))
-	}
-	if len(h.Secret) < 24 || len(h.Secret) > 64 {
-		faults = append(faults, errors.New("secret: want 24 to 64 bytes"))
-	}
+	c := h.address()
+	faults := []error{c.Check()}
 	for _, e := range h.Events {
 		if !slices.Contains(EventTypes(), e) {
 			faults = append(faults, fmt.Errorf("events: %q is none of %s", e, strings.Join(EventTypes(), ", ")))
@@ -101,28 +70,19 @@ func (h *Hook) Check() error {
 	return errors.Join(faults...)
 }
 
+func (h *Hook) address() webhook.Config {
+	return webhook.Config{URL: h.URL, Secret: h.Secret, RootCAs: h.RootCAs, DangerouslyAllowPlainHTTP: h.DangerouslyAllowPlainHTTP}
+}
+
 func newHook(c Hook) (*hook, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	return &hook{
-		Hook: c, list: listOf(&c), todo: todo{set: map[meeting.ID]bool{}, signal: make(chan struct{}, 1)},
-		client: &http.Client{
-			Timeout: hookTime,
-			Transport: &http.Transport{
-				// No proxy out of the environment, and no redirect, may lead
-				// what happens elsewhere.
-				DialContext:            (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
-				TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
-				TLSHandshakeTimeout:    3 * time.Second,
-				MaxResponseHeaderBytes: 16 << 10,
-				MaxConnsPerHost:        8,
-				IdleConnTimeout:        time.Minute,
-				ForceAttemptHTTP2:      true,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}, nil
+	sender, err := webhook.New(c.address())
+	if err != nil {
+		return nil, err
+	}
+	return &hook{Hook: c, list: listOf(&c), sender: sender, todo: todo{set: map[meeting.ID]bool{}, signal: make(chan struct{}, 1)}}, nil
 }
 
 func (h *hook) wants(what meeting.What) bool {
@@ -136,45 +96,13 @@ type call struct {
 	Data      eventView `json:"data"`
 }
 
-// send delivers one event. Its error names neither the address nor a word of
-// the answer.
+// send delivers one event.
 func (h *hook) send(ctx context.Context, v eventView, now time.Time) error {
 	body, err := json.Marshal(call{Type: v.Type, Timestamp: v.At, Data: v})
 	if err != nil {
 		return fmt.Errorf("encoding an event: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
-	if err != nil {
-		return errors.New("webhook: the address cannot be used")
-	}
-	at := strconv.FormatInt(now.Unix(), 10)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "vestibule")
-	req.Header.Set("Webhook-Id", v.ID)
-	req.Header.Set("Webhook-Timestamp", at)
-	req.Header.Set("Webhook-Signature", Sign(h.Secret, v.ID, at, body))
-	resp, err := h.client.Do(req)
-	var about *url.Error
-	if errors.As(err, &about) {
-		err = about.Err // the rest is the address, which may hold a token
-	}
-	if err != nil {
-		return fmt.Errorf("webhook: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 4<<10)) // only so that the connection can be used again
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return fmt.Errorf("webhook: status %d", resp.StatusCode)
-	}
-	return nil
-}
-
-// Sign answers the signature of a delivery: HMAC-SHA256 over id, time and body,
-// so that neither can be changed and an old delivery is known by its time.
-func Sign(secret []byte, id, timestamp string, body []byte) string {
-	h := hmac.New(sha256.New, secret)
-	_, _ = fmt.Fprintf(h, "%s.%s.%s", id, timestamp, body) // a hash takes everything
-	return "v1," + base64.StdEncoding.EncodeToString(h.Sum(nil))
+	return h.sender.Post(ctx, v.ID, body, now)
 }
 
 // The breaker: an address that fails again and again is left alone for a while,

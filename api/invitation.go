@@ -18,6 +18,7 @@ type invitationView struct {
 	ID      string     `json:"id"`
 	Name    string     `json:"name"`
 	Email   string     `json:"email,omitempty"`
+	Phone   string     `json:"phone,omitempty"`
 	Match   *matchView `json:"match,omitempty"`
 	Role    string     `json:"role"`
 	Revoked bool       `json:"revoked"`
@@ -44,7 +45,7 @@ type mailView struct {
 
 func (s *Server) invitation(m *meeting.Meeting, v *meeting.Invitation, c *caller) invitationView {
 	x := invitationView{
-		ID: v.ID, Name: v.Name, Email: s.c.Lobby.Email(v.Email), Role: roleWord(v.Role), Revoked: v.Revoked, Used: len(v.Seats) > 0 || v.Bound != "",
+		ID: v.ID, Name: v.Name, Email: s.c.Lobby.Email(v.Email), Phone: s.c.Lobby.Phone(v.Phone), Role: roleWord(v.Role), Revoked: v.Revoked, Used: len(v.Seats) > 0 || v.Bound != "",
 		Created: second(v.Created), order: v.Order,
 		Mail: mailView{State: [...]string{"none", "queued", "sent", "failed"}[min(v.Mail.State, meeting.MailFailed)], Fault: v.Mail.Fault},
 	}
@@ -77,6 +78,11 @@ func invitees(o *object) []lobby.Invitee {
 		if v.Email != "" && !meeting.Address(v.Email) {
 			in.bad("email", "address")
 		}
+		if n := field(in, "phone", ""); n != "" {
+			if v.Phone = meeting.Phone(n); v.Phone == "" {
+				in.bad("phone", "phone")
+			}
+		}
 		name, _, _ := strings.Cut(v.Email, "@")
 		v.Name = in.text("name", lobby.CleanText(name, lobby.MaxName), lobby.MaxName)
 		if v.Name == "" && !in.told("name") {
@@ -95,11 +101,11 @@ func invitees(o *object) []lobby.Invitee {
 		if v.Role == meeting.Host && v.Email == "" && v.Match.Claim == "" {
 			in.bad("email", "missing")
 		}
-		if k := meeting.FoldAddress(v.Email); k != "" {
-			if seen[k] {
-				in.bad("email", "twice")
+		for _, k := range [][2]string{{"email", meeting.FoldAddress(v.Email)}, {"phone", v.Phone}} {
+			if k[1] != "" && seen[k[1]] {
+				in.bad(k[0], "twice")
 			}
-			seen[k] = true
+			seen[k[1]] = true
 		}
 		list = append(list, v)
 	})

@@ -19,6 +19,7 @@ import (
 	"vestibule/api"
 	"vestibule/lobby"
 	"vestibule/mail"
+	"vestibule/meeting"
 	"vestibule/store"
 )
 
@@ -355,7 +356,7 @@ func form(names ...string) string {
 func (s *site) knock(link, name string) string {
 	s.t.Helper()
 	link = strings.TrimPrefix(link, door+"/i/")
-	if err := s.lobby.SendCode(s.t.Context(), link, ""); err != nil {
+	if err := s.lobby.SendCode(s.t.Context(), link, meeting.Mailbox, ""); err != nil {
 		s.t.Fatal(err)
 	}
 	s.box.mu.Lock()

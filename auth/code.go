@@ -7,19 +7,12 @@ import (
 	"encoding/binary"
 	"math/big"
 	"strings"
-	"time"
 	"unicode"
 )
 
-// The budget of a one-time code. Five tries for each of at most ten codes a
-// day are fifty guesses at a million: one chance in twenty thousand.
-const (
-	Digits = 6                // of a code
-	Life   = 10 * time.Minute // after which a code is dead
-	Tries  = 5                // wrong answers to one code
-	PerDay = 10               // codes for one invitation in 24 hours
-	Resend = 30 * time.Second // before another code may be asked for
-)
+// Digits is how many a code has. What may be done with one is in package
+// meeting.
+const Digits = 6
 
 // Codes makes one-time codes and the HMACs that are stored in their place.
 // It holds no state: whose code is open, and how many tries are left, lives
@@ -42,14 +35,15 @@ func (c Codes) New() string {
 
 // MAC returns what is stored for a code. It is bound to ONE invitation of one
 // meeting, because a code that is looked up among all open ones would be
-// guessed a thousand times faster.
-func (c Codes) MAC(meeting, invitation, code string) []byte {
+// guessed a thousand times faster; and to the address or number it was sent
+// to, because that is what it proves.
+func (c Codes) MAC(meeting, invitation, to, code string) []byte {
 	if len(c.Key) < sha256.Size {
 		return nil
 	}
 	h := hmac.New(sha256.New, c.Key)
-	for _, part := range []string{"vestibule one-time code", meeting, invitation, code} {
-		// The length goes first, so that no two triples write the same bytes.
+	for _, part := range []string{"vestibule one-time code", meeting, invitation, to, code} {
+		// The length goes first, so that no two lists write the same bytes.
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
 		h.Write(n[:])

@@ -37,21 +37,22 @@ func TestCodesNewIsUniform(t *testing.T) {
 // T08: a code is bound to one invitation of one meeting.
 func TestT08CodeOfAnotherInvitation(t *testing.T) {
 	c := codes()
-	stored := c.MAC("m1", "i1", "123456")
+	stored := c.MAC("m1", "i1", "a@b.fr", "123456")
 	for _, x := range []struct {
-		name                      string
-		meeting, invitation, code string
-		want                      bool
+		name                          string
+		meeting, invitation, to, code string
+		want                          bool
 	}{
-		{"the same", "m1", "i1", "123456", true},
-		{"another code", "m1", "i1", "123457", false},
-		{"another invitation", "m1", "i2", "123456", false},
-		{"another meeting", "m2", "i1", "123456", false},
-		{"shifted border", "m1i", "1", "123456", false},
-		{"shifted border", "m1", "i112345", "6", false},
-		{"nothing", "", "", "", false},
+		{"the same", "m1", "i1", "a@b.fr", "123456", true},
+		{"another code", "m1", "i1", "a@b.fr", "123457", false},
+		{"another invitation", "m1", "i2", "a@b.fr", "123456", false},
+		{"another meeting", "m2", "i1", "a@b.fr", "123456", false},
+		{"shifted border", "m1i", "1", "a@b.fr", "123456", false},
+		{"another mailbox", "m1", "i1", "c@b.fr", "123456", false},
+		{"shifted border", "m1", "i1", "a@b.fr12345", "6", false},
+		{"nothing", "", "", "", "", false},
 	} {
-		if got := c.Equal(stored, c.MAC(x.meeting, x.invitation, x.code)); got != x.want {
+		if got := c.Equal(stored, c.MAC(x.meeting, x.invitation, x.to, x.code)); got != x.want {
 			t.Errorf("%s: Equal = %v, want %v", x.name, got, x.want)
 		}
 	}
@@ -60,7 +61,7 @@ func TestT08CodeOfAnotherInvitation(t *testing.T) {
 func TestCodesRefuseByDefault(t *testing.T) {
 	for _, key := range [][]byte{nil, {}, make([]byte, 31)} {
 		c := auth.Codes{Key: key}
-		mac := c.MAC("m", "i", "123456")
+		mac := c.MAC("m", "i", "to", "123456")
 		if mac != nil {
 			t.Errorf("MAC with a key of %d bytes = %x, want nil", len(key), mac)
 		}
@@ -69,7 +70,7 @@ func TestCodesRefuseByDefault(t *testing.T) {
 		}
 	}
 	other := auth.Codes{Key: bytes.Repeat([]byte{8}, 32)}
-	if c := codes(); c.Equal(c.MAC("m", "i", "1"), other.MAC("m", "i", "1")) {
+	if c := codes(); c.Equal(c.MAC("m", "i", "to", "1"), other.MAC("m", "i", "to", "1")) {
 		t.Error("a MAC under another key fits")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"vestibule/api"
 	"vestibule/house"
+	"vestibule/webhook"
 )
 
 // API is who may use the JSON API.
@@ -150,7 +151,7 @@ func (b *builder) api(h *house.Config) {
 	for i := range f.Webhooks {
 		w := &f.Webhooks[i]
 		at := fmt.Sprintf("webhooks[%d]", i)
-		secret, err := api.HookSecret(b.secret(w.Secret, at+".secret"))
+		secret, err := webhook.Secret(b.secret(w.Secret, at+".secret"))
 		b.fault(at+".secret", err)
 		h.API.Hooks = append(h.API.Hooks, api.Hook{
 			URL: w.URL, Secret: secret, Events: w.Events, IncludeNames: w.IncludeNames,

@@ -65,6 +65,7 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	b.fault("conference.livekit", err)
 	h.Backend = backend
 	b.mail(h)
+	b.sms(h)
 	b.providers(h)
 	b.turn(h, out.Certs)
 	b.dialin(h, out.Certs, backend)

@@ -27,6 +27,7 @@ type File struct {
 	Store        Store        `yaml:"store"`
 	Certificates Certificates `yaml:"certificates"`
 	Mail         Mail         `yaml:"mail"`
+	SMS          SMS          `yaml:"sms"`
 	Providers    []Provider   `yaml:"providers"`
 	Conference   Conference   `yaml:"conference"`
 	Turn         Turn         `yaml:"turn"`

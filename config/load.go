@@ -69,6 +69,7 @@ func defaults() *File {
 		Store:        Store{Timeout: 800 * time.Millisecond},
 		Certificates: Certificates{Storage: "/var/lib/vestibule/certificates"},
 		Mail:         Mail{TLS: "starttls"},
+		SMS:          SMS{Timeout: 4 * time.Second},
 		Turn: Turn{
 			Lifetime: 10 * time.Minute, Quota: 3, BytesPerSecond: 4 << 20, MinPort: 49152, MaxPort: 65535,
 		},
@@ -145,6 +146,7 @@ func (c *checker) all() {
 	c.within(f.Store.Timeout, "store.timeout", 100*time.Millisecond, 10*time.Second)
 	c.certificates()
 	c.mail()
+	c.sms()
 	for i := range f.Providers {
 		c.provider(&f.Providers[i], fmt.Sprintf("providers[%d]", i))
 	}

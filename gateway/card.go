@@ -42,6 +42,9 @@ func (s *Server) card(snap *lobby.Snapshot, a *meeting.Admission, near meeting.N
 func (s *Server) proof(p *meeting.Person) web.Proof {
 	proof := web.ProofOf(*p)
 	proof.Mailbox = s.c.Lobby.Email(p.Email)
+	if s.c.Lobby.Phone(p.Phone) == "" {
+		proof.Phone = ""
+	}
 	return proof
 }
 

@@ -109,7 +109,7 @@ func (s *Server) invitees(snap *lobby.Snapshot, links bool) []web.Invitee {
 	for id := range snap.Invitations {
 		v := snap.Invitations[id]
 		i := web.Invitee{
-			Invitation: v.ID, Name: v.Name, Mailbox: s.c.Lobby.Email(v.Email), Mails: v.Email != "", CoHost: v.Role == meeting.Host, State: s.inviteeState(snap, &v),
+			Invitation: v.ID, Name: v.Name, Mailbox: s.c.Lobby.Email(v.Email), Phone: s.c.Lobby.Phone(v.Phone), Mails: v.Email != "", CoHost: v.Role == meeting.Host, State: s.inviteeState(snap, &v),
 			Incident: incidentOf(snap, &v),
 		}
 		if links && !v.Revoked {

@@ -66,7 +66,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.log.WarnContext(r.Context(), "provider unavailable", slog.String("path", route(r)), slog.Any("error", err))
 		s.away(w, r, err)
 		return
-	case down != nil, lobby.IsMailFault(err):
+	case down != nil, lobby.IsUnsent(err):
 		s.log.WarnContext(r.Context(), "service unavailable", slog.String("path", route(r)), slog.Any("error", err))
 		no = meeting.Refuse(meeting.Busy)
 	case errors.As(err, &no):

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 	"strings"
@@ -61,7 +62,7 @@ func readForm(v url.Values, now time.Time) (web.Form, lobby.Draft, []web.FieldFa
 	return f, d, faults
 }
 
-// readInvitees reads lines of "Name <mail>", "mail" or "Name".
+// readInvitees reads lines of "Name <mail> +33…", or less.
 func readInvitees(text, field string, role meeting.Role, seen map[string]bool) ([]lobby.Invitee, []web.FieldFault) {
 	var list []lobby.Invitee
 	var faults []web.FieldFault
@@ -73,11 +74,10 @@ func readInvitees(text, field string, role meeting.Role, seen map[string]bool) (
 			continue
 		}
 		v, ok := readInvitee(line)
-		key := meeting.FoldAddress(v.Email)
-		if key == "" {
-			key = "name:" + strings.ToLower(v.Name)
-		}
+		key := cmp.Or(meeting.FoldAddress(v.Email), v.Phone, "name:"+strings.ToLower(v.Name))
 		switch {
+		case meeting.NearlyPhone(v.Name):
+			faults = append(faults, web.FieldFault{Field: field, What: web.NoPhone, Line: n})
 		// A co-host must be somebody the provider can name: without an
 		// address nobody could meet the invitation.
 		case !ok || role == meeting.Host && v.Email == "":
@@ -94,31 +94,35 @@ func readInvitees(text, field string, role meeting.Role, seen map[string]bool) (
 	return list, faults
 }
 
-func readInvitee(line string) (lobby.Invitee, bool) {
-	name, rest, ok := strings.Cut(line, "<")
-	if ok {
+// readInvitee takes a line apart. A name it cannot find is made of the address
+// or number.
+func readInvitee(line string) (v lobby.Invitee, ok bool) {
+	line, v.Phone = meeting.CutPhone(line)
+	v.Name, v.Email, ok = readMailbox(line)
+	if v.Name == "" && v.Email != "" {
+		local, _, _ := strings.Cut(v.Email, "@")
+		v.Name = lobby.CleanText(local, lobby.MaxName)
+	}
+	if v.Name == "" {
+		v.Name = meeting.CountryPhone(v.Phone)
+	}
+	return v, ok
+}
+
+// readMailbox reads "Name <mail>", "Name mail", "mail" or "Name".
+func readMailbox(line string) (name, address string, ok bool) {
+	if name, rest, is := strings.Cut(line, "<"); is {
 		address, after, closed := strings.Cut(rest, ">")
-		name = lobby.CleanText(strings.Trim(strings.TrimSpace(name), `"`), lobby.MaxName+1)
 		address = strings.TrimSpace(address)
-		if name == "" {
-			name = localPart(address)
-		}
-		return lobby.Invitee{Name: name, Email: address}, closed && strings.TrimSpace(after) == "" && meeting.Address(address)
+		name = lobby.CleanText(strings.Trim(strings.TrimSpace(name), `"`), lobby.MaxName+1)
+		return name, address, closed && strings.TrimSpace(after) == "" && meeting.Address(address)
 	}
 	if strings.Contains(line, "@") {
 		// "J. D. jeanne@exemple.fr": the last word is the address.
 		i := strings.LastIndexAny(line, " \t,;")
-		address := strings.TrimSpace(line[i+1:])
+		address = strings.TrimSpace(line[i+1:])
 		name = lobby.CleanText(strings.TrimRight(line[:max(i, 0)], " \t,;"), lobby.MaxName+1)
-		if name == "" {
-			name = localPart(address)
-		}
-		return lobby.Invitee{Name: name, Email: address}, meeting.Address(address)
+		return name, address, meeting.Address(address)
 	}
-	return lobby.Invitee{Name: lobby.CleanText(line, lobby.MaxName+1)}, true
-}
-
-func localPart(address string) string {
-	l, _, _ := strings.Cut(address, "@")
-	return lobby.CleanText(l, lobby.MaxName)
+	return lobby.CleanText(line, lobby.MaxName+1), "", true
 }

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ import (
 	"vestibule/house"
 	"vestibule/lobby"
 	"vestibule/mail"
+	"vestibule/sms"
 	"vestibule/store"
 	"vestibule/turn"
 	"vestibule/web"
@@ -102,7 +104,7 @@ func (s *site) config(c setup, logger *slog.Logger) house.Config {
 	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	hc := house.Config{
 		Door: doorOrigin, Room: roomOrigin, Secret: []byte(rand.Text() + rand.Text()), Store: s.valve,
-		Backend: c.backend, Mailer: s.box, Logger: logger,
+		Backend: c.backend, Mailer: s.box, Texter: airtime{s.box}, Logger: logger,
 		Turn: turn.Config{
 			Realm: "door.example", PublicIPs: []netip.Addr{loopback},
 			Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(loopback, 32)}},
@@ -234,6 +236,7 @@ func stranger() authtest.Claims {
 type box struct {
 	mu      sync.Mutex
 	codes   []mail.Code
+	texts   []sms.Code
 	cancels []mail.Invite
 	invites []mail.Invite
 	fault   error
@@ -260,6 +263,30 @@ func (b *box) Code(_ context.Context, m mail.Code) error {
 		b.codes = append(b.codes, m)
 	}
 	return b.fault
+}
+
+// airtime is an SMS gateway that keeps what it was given, or fails.
+type airtime struct{ *box }
+
+func (a airtime) Code(_ context.Context, m sms.Code) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fault == nil {
+		a.texts = append(a.texts, m)
+	}
+	return a.fault
+}
+
+// texted answers the newest code sent to a number.
+func (b *box) texted(number string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range slices.Backward(b.texts) {
+		if m.To == number {
+			return m.Code
+		}
+	}
+	return ""
 }
 
 func (b *box) fail(err error) {

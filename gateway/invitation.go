@@ -41,7 +41,7 @@ func (s *Server) invitation(w http.ResponseWriter, r *http.Request) error {
 		Times: times(&v.Meeting), Standing: web.Ready, KeptDays: s.c.KeptDays, Providers: s.ways(),
 	}
 	if v.Invitation.Role != meeting.Host {
-		p.Mailbox = web.MaskMailbox(v.Invitation.Email)
+		p.Mailbox, p.Phone = s.boxes(&v.Invitation)
 	}
 	if a := s.mine(ses, &v); a != "" {
 		p.Standing, p.Admission = web.Here, a
@@ -62,6 +62,17 @@ func (s *Server) invitation(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return s.page(w, r, p)
+}
+
+// boxes are where a code could go, masked; empty: nowhere.
+func (s *Server) boxes(v *meeting.Invitation) (mailbox, phone string) {
+	if s.c.Lobby.Sends(meeting.Mailbox) {
+		mailbox = meeting.MaskAddress(v.Email)
+	}
+	if s.c.Lobby.Sends(meeting.Telephone) {
+		phone = meeting.MaskPhone(v.Phone)
+	}
+	return mailbox, phone
 }
 
 // mine answers the admission that this browser made through the invitation.
@@ -88,9 +99,10 @@ func (s *Server) code(w http.ResponseWriter, r *http.Request, code int, trouble 
 	}
 	now := time.Now()
 	p := web.Code{
-		Frame: s.frame(w, r), Link: r.PathValue("link"), Mailbox: web.MaskMailbox(v.Invitation.Email),
+		Frame: s.frame(w, r), Link: r.PathValue("link"), SMS: v.Invitation.Code.By() == meeting.Telephone,
 		Trouble: trouble, Left: left, ResendsLeft: v.Invitation.CodesLeft(now),
 	}
+	p.Mailbox, p.Phone = s.boxes(&v.Invitation)
 	p.Path = "/i/" + p.Link + "/code"
 	if n := len(v.Invitation.Code.Sent); n > 0 {
 		p.ResendIn = max(0, meeting.CodeResend-now.Sub(v.Invitation.Code.Sent[n-1]))
@@ -99,14 +111,18 @@ func (s *Server) code(w http.ResponseWriter, r *http.Request, code int, trouble 
 	return nil
 }
 
-// sendCode mails a code. A mail that cannot leave is told, not hidden: the
-// guest would wait for it.
+// sendCode sends a code. One that cannot leave is told, not hidden: the guest
+// would wait for it.
 func (s *Server) sendCode(w http.ResponseWriter, r *http.Request) error {
 	link := r.PathValue("link")
-	err := s.c.Lobby.SendCode(r.Context(), link, s.attempt(w, r))
+	by := meeting.Mailbox
+	if r.PostForm.Get("by") == "sms" {
+		by = meeting.Telephone
+	}
+	err := s.c.Lobby.SendCode(r.Context(), link, by, s.attempt(w, r))
 	var no *meeting.Refusal
 	switch {
-	case lobby.IsMailFault(err):
+	case lobby.IsUnsent(err):
 		return s.code(w, r, http.StatusServiceUnavailable, web.CodeUnsent, 0)
 	case errors.As(err, &no) && no.Reason == meeting.TooMany && no.Left > 0:
 		// Asked again within seconds: the code is on its way.

@@ -93,6 +93,6 @@ func (s *Server) attempt(w http.ResponseWriter, r *http.Request) string {
 	if a == "" || len(a) > 64 {
 		return ""
 	}
-	about := []string{s.device(w, r), a, r.URL.Path, r.PostForm.Get("admission"), r.PostForm.Get("invitation"), r.PostForm.Get("answer"), r.PostForm.Get("code")}
+	about := []string{s.device(w, r), a, r.URL.Path, r.PostForm.Get("admission"), r.PostForm.Get("invitation"), r.PostForm.Get("answer"), r.PostForm.Get("code"), r.PostForm.Get("by")}
 	return s.mac("attempt", strings.Join(about, "\n"))[:32]
 }

@@ -54,6 +54,7 @@ type Config struct {
 	Store   Store
 	Backend conference.Backend
 	Mailer  lobby.Mailer  // nil: no mail leaves
+	Texter  lobby.Texter  // nil: no SMS leaves
 	OIDC    auth.Config   // no providers: only one-time codes
 	Rules   *policy.Rules // nil: the built-in rules
 	// Turn is the relay, without its Secret; TurnOn is where it listens.
@@ -118,7 +119,7 @@ func New(c Config) (*House, error) {
 	}
 	h.Lobby, err = lobby.New(lobby.Config{
 		Renamer: renamer, Names: c.Names, Emails: c.Emails,
-		Documents: api.Note(c.Store, c.Store, c.API.Hooks), Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Rules: c.Rules, Secret: h.key("lobby"),
+		Documents: api.Note(c.Store, c.Store, c.API.Hooks), Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Texter: c.Texter, Rules: c.Rules, Secret: h.key("lobby"),
 		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Dial: c.Phone.dial(),
 		KeepIncidents: c.KeepIncidents, State: c.State, Logger: c.Logger,
 	})

@@ -20,6 +20,7 @@ type outcome struct {
 	Meeting   meeting.ID       `json:"meeting,omitempty"`
 	Admission string           `json:"admission,omitempty"`
 	Value     string           `json:"value,omitempty"`
+	By        meeting.Method   `json:"by,omitempty"`
 }
 
 // tx gathers what one attempt at a change has read and wants written.

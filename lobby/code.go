@@ -10,38 +10,39 @@ import (
 	"vestibule/auth"
 	"vestibule/mail"
 	"vestibule/meeting"
+	"vestibule/sms"
 )
 
-// MailsPerMailbox is how many codes one mailbox is sent in an hour over all
-// invitations, so that the door cannot be used to flood somebody (T11).
-const MailsPerMailbox = 5
+// CodesPerMailbox is how many codes one mailbox or telephone is sent in an hour
+// over all invitations, so that the door cannot be used to flood somebody (T11).
+const CodesPerMailbox = 5
 
-// SendCode mails a one-time code to the invitation's mailbox. It answers a
-// refusal when the budget is spent and *mail.Fault when the mail cannot leave.
-func (l *Lobby) SendCode(ctx context.Context, link, attempt string) error {
+// SendCode sends a one-time code to the invitation's mailbox or telephone. It
+// answers a refusal when the budget is spent and an error that IsUnsent when the
+// code cannot leave.
+func (l *Lobby) SendCode(ctx context.Context, link string, by meeting.Method, attempt string) error {
 	if attempt == "" {
-		return l.sendCode(ctx, link, attempt, time.Now())
+		return l.sendCode(ctx, link, by, attempt, time.Now())
 	}
 	// A double click is one request: the browser drops the first and waits for
 	// the second, and only one may count against the mailbox.
 	_, err, _ := l.sends.Do(link+attempt, func() (any, error) {
-		return nil, l.sendCode(context.WithoutCancel(ctx), link, attempt, time.Now())
+		return nil, l.sendCode(context.WithoutCancel(ctx), link, by, attempt, time.Now())
 	})
 	return err
 }
 
-func (l *Lobby) sendCode(ctx context.Context, link, attempt string, now time.Time) error {
+func (l *Lobby) sendCode(ctx context.Context, link string, by meeting.Method, attempt string, now time.Time) error {
 	id, inv, gen, no := l.read(link)
 	if no != nil {
 		return no
 	}
-	if l.c.Mailer == nil {
+	if !l.Sends(by) {
 		return meeting.Refuse(meeting.NotFound)
 	}
 	var d meeting.Docs
 	sent, counted := false, false
 	code := l.codes().New()
-	e := meeting.SendCode{MAC: l.codes().MAC(string(id), inv, code), Attempt: attempt}
 	mine := hex.EncodeToString(l.mac("sent", []byte(code))[:8])
 	out, err := l.change(ctx, id, tag("code", attempt), func(t *tx) (outcome, error) {
 		var err error
@@ -52,13 +53,14 @@ func (l *Lobby) sendCode(ctx context.Context, link, attempt string, now time.Tim
 		if no := current(&d, gen); no != nil {
 			return outcome{No: no}, nil
 		}
+		e := meeting.SendCode{By: by, MAC: l.codes().MAC(string(id), inv, d.Invitation.CodeTo(by), code), Attempt: attempt}
 		if _, entries, no := meeting.Apply(d, e, now); no != nil || len(entries) == 0 {
 			return outcome{No: no}, nil
 		}
-		// Counted before anything is written: a code that is not mailed must
-		// not make the last mailed one void (T11).
+		// Counted before anything is written: a code that is not sent must not
+		// spend the invitation's own budget (T11).
 		if !counted {
-			if no, err := l.mayMail(ctx, &d); no != nil || err != nil {
+			if no, err := l.maySend(ctx, &d, by); no != nil || err != nil {
 				return outcome{No: no}, err
 			}
 			counted = true
@@ -71,24 +73,39 @@ func (l *Lobby) sendCode(ctx context.Context, link, attempt string, now time.Tim
 	if err := answered(out, err); err != nil {
 		return err
 	}
-	// A repeated attempt answers what the first one answered and mails nothing.
+	// A repeated attempt answers what the first one answered and sends nothing.
 	if !sent || out.Value != mine {
 		return nil
 	}
+	return l.hand(ctx, &d, by, code)
+}
+
+// Sends reports whether codes can leave by the given way.
+func (l *Lobby) Sends(by meeting.Method) bool {
+	return by == meeting.Mailbox && l.c.Mailer != nil || by == meeting.Telephone && l.c.Texter != nil
+}
+
+// hand gives a code to whoever carries it.
+func (l *Lobby) hand(ctx context.Context, d *meeting.Docs, by meeting.Method, code string) error {
+	v, minutes := &d.Invitation, int(meeting.CodeLife.Minutes())
+	lang := or(v.Lang, d.Meeting.Lang)
+	if by == meeting.Telephone {
+		return l.c.Texter.Code(ctx, sms.Code{
+			To: v.Phone, Lang: lang, Code: code, HostName: d.Meeting.Owner.Name, Door: l.c.Door, Minutes: minutes,
+		})
+	}
 	return l.c.Mailer.Code(ctx, mail.Code{
-		To: d.Invitation.Email, Lang: or(d.Invitation.Lang, d.Meeting.Lang), Code: code,
-		HostName: d.Meeting.Owner.Name, Title: d.Meeting.Title, Door: l.c.Door,
-		Minutes: int(meeting.CodeLife.Minutes()),
+		To: v.Email, Lang: lang, Code: code, HostName: d.Meeting.Owner.Name, Title: d.Meeting.Title, Door: l.c.Door, Minutes: minutes,
 	})
 }
 
-// mayMail counts a code against the budget of its mailbox. The first code of a
-// link that the host has just issued anew always leaves: whoever spent the
-// budget with the old link does not hold the new one (T12).
-func (l *Lobby) mayMail(ctx context.Context, d *meeting.Docs) (*meeting.Refusal, error) {
+// maySend counts a code against the budget of its mailbox or telephone. The
+// first code of a link that the host has just issued anew always leaves: whoever
+// spent the budget with the old link does not hold the new one (T12).
+func (l *Lobby) maySend(ctx context.Context, d *meeting.Docs, by meeting.Method) (*meeting.Refusal, error) {
 	v := &d.Invitation
-	box := hex.EncodeToString(l.mac("mailbox", []byte(meeting.FoldAddress(v.Email))))
-	ok, err := l.c.Shelf.Count(ctx, "codes", box, MailsPerMailbox, time.Hour)
+	box := hex.EncodeToString(l.mac("mailbox", []byte(meeting.FoldAddress(v.CodeTo(by)))))
+	ok, err := l.c.Shelf.Count(ctx, "codes", box, CodesPerMailbox, time.Hour)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("counting codes: %w", err)
@@ -126,10 +143,9 @@ func (l *Lobby) checkCode(ctx context.Context, link, typed, attempt string, now 
 	if code == "" {
 		return meeting.Person{}, &meeting.Refusal{Reason: meeting.Invalid, Field: "code"}
 	}
-	mac := l.codes().MAC(string(id), inv, code)
 	if attempt != "" {
 		// Another code typed into the same form is another attempt.
-		attempt += ":" + hex.EncodeToString(mac[:8])
+		attempt += ":" + hex.EncodeToString(l.mac("typed", []byte(inv), []byte(code))[:8])
 	}
 	var d meeting.Docs
 	out, err := l.change(ctx, id, tag("try", attempt), func(t *tx) (outcome, error) {
@@ -140,18 +156,26 @@ func (l *Lobby) checkCode(ctx context.Context, link, typed, attempt string, now 
 		if no := current(&d, gen); no != nil {
 			return outcome{No: no}, nil
 		}
+		e := meeting.TryCode{MACs: map[meeting.Method][]byte{}}
+		for _, by := range []meeting.Method{meeting.Mailbox, meeting.Telephone} {
+			e.MACs[by] = l.codes().MAC(string(id), inv, d.Invitation.CodeTo(by), code)
+		}
 		var no *meeting.Refusal
-		d, no, err = t.apply(d, meeting.TryCode{MAC: mac}, now)
-		return outcome{No: no}, err
+		d, no, err = t.apply(d, e, now)
+		return outcome{No: no, By: d.Invitation.Code.By()}, err
 	})
 	if err := answered(out, err); err != nil {
 		return meeting.Person{}, err
 	}
+	if out.By == meeting.Telephone {
+		return meeting.PhonePerson(d.Invitation.Phone, now), nil
+	}
 	return meeting.MailboxPerson(d.Invitation.Email, now), nil
 }
 
-// IsMailFault reports whether err says that a mail could not leave.
-func IsMailFault(err error) bool {
+// IsUnsent reports whether err says that a code could not leave.
+func IsUnsent(err error) bool {
 	var f *mail.Fault
-	return errors.As(err, &f)
+	var g *sms.Fault
+	return errors.As(err, &f) || errors.As(err, &g)
 }

@@ -39,7 +39,7 @@ func TestT04CodesInParallel(t *testing.T) {
 		d := doors(t, 2, k)
 		id, links := d[0].meet(t, "Jeanne", "Paul")
 		link := links["Jeanne"]
-		if err := d[0].SendCode(t.Context(), link, ""); err != nil {
+		if err := d[0].SendCode(t.Context(), link, meeting.Mailbox, ""); err != nil {
 			t.Fatal(err)
 		}
 		code := d[0].box.last()
@@ -68,7 +68,7 @@ func TestT04NewCode(t *testing.T) {
 		d := doors(t, 1, store.NewMemory())[0]
 		_, links := d.meet(t, "Jeanne")
 		link := links["Jeanne"]
-		if err := d.SendCode(t.Context(), link, ""); err != nil {
+		if err := d.SendCode(t.Context(), link, meeting.Mailbox, ""); err != nil {
 			t.Fatal(err)
 		}
 		for i := range meeting.CodeTries {
@@ -76,7 +76,7 @@ func TestT04NewCode(t *testing.T) {
 				t.Fatal("a wrong code is right")
 			}
 		}
-		if err := d.SendCode(t.Context(), link, ""); reason(err) != meeting.TooMany {
+		if err := d.SendCode(t.Context(), link, meeting.Mailbox, ""); reason(err) != meeting.TooMany {
 			t.Errorf("SendCode at once = %v, want too_many", err)
 		}
 		time.Sleep(meeting.CodeResend)
@@ -92,7 +92,7 @@ func TestT05Spellings(t *testing.T) {
 	d := doors(t, 1, store.NewMemory())[0]
 	_, links := d.meet(t, "Jeanne")
 	link := links["Jeanne"]
-	if err := d.SendCode(t.Context(), link, ""); err != nil {
+	if err := d.SendCode(t.Context(), link, meeting.Mailbox, ""); err != nil {
 		t.Fatal(err)
 	}
 	code := d.box.last()
@@ -125,7 +125,7 @@ func TestT07SameAttempt(t *testing.T) {
 		id, links := d[0].meet(t, "Jeanne")
 		link := links["Jeanne"]
 		for i := range 4 {
-			if err := d[i%2].SendCode(t.Context(), link, "send"); err != nil {
+			if err := d[i%2].SendCode(t.Context(), link, meeting.Mailbox, "send"); err != nil {
 				t.Errorf("SendCode %d = %v, want nil", i, err)
 			}
 		}
@@ -186,7 +186,7 @@ func TestT07DoubleClick(t *testing.T) {
 	everyStore(t, func(t *testing.T, k keeper) {
 		d := doors(t, 2, k)
 		_, links := d[0].meet(t, "Jeanne")
-		errs := atOnce(50, func(i int) error { return d[i%2].SendCode(t.Context(), links["Jeanne"], "click") })
+		errs := atOnce(50, func(i int) error { return d[i%2].SendCode(t.Context(), links["Jeanne"], meeting.Mailbox, "click") })
 		if got := tally(errs); got["yes"] != 50 {
 			t.Errorf("answers = %v, want all yes", got)
 		}
@@ -233,7 +233,7 @@ func TestT08CodeReplay(t *testing.T) {
 		_, links := d.meet(t, "Used", "Expired", "Foreign", "Elsewhere")
 		other := d.another(t, "other", "Elsewhere")
 		send := func(link string) string {
-			if err := d.SendCode(t.Context(), link, ""); err != nil {
+			if err := d.SendCode(t.Context(), link, meeting.Mailbox, ""); err != nil {
 				t.Fatal(err)
 			}
 			return d.box.last()
@@ -277,7 +277,7 @@ func TestT11MailBombing(t *testing.T) {
 		last := ""
 		for i := range 100 {
 			before := d[0].box.mailed("victim@exemple.fr")
-			err := d[i%2].SendCode(t.Context(), links[i%3], "")
+			err := d[i%2].SendCode(t.Context(), links[i%3], meeting.Mailbox, "")
 			if err != nil && reason(err) != meeting.TooMany {
 				t.Fatal(err)
 			}
@@ -286,20 +286,20 @@ func TestT11MailBombing(t *testing.T) {
 			}
 			time.Sleep(6 * time.Second)
 		}
-		if n := d[0].box.mailed("victim@exemple.fr"); n != lobby.MailsPerMailbox {
-			t.Errorf("%d mails, want %d", n, lobby.MailsPerMailbox)
+		if n := d[0].box.mailed("victim@exemple.fr"); n != lobby.CodesPerMailbox {
+			t.Errorf("%d mails, want %d", n, lobby.CodesPerMailbox)
 		}
 		// It was sent long ago by now: codes live ten minutes. So once more,
 		// with the requests that are refused all after it.
 		time.Sleep(time.Hour)
 		for range 5 {
-			if err := d[0].SendCode(t.Context(), last, ""); err != nil {
+			if err := d[0].SendCode(t.Context(), last, meeting.Mailbox, ""); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Minute)
 		}
 		for range 3 {
-			if err := d[0].SendCode(t.Context(), last, ""); reason(err) != meeting.TooMany {
+			if err := d[0].SendCode(t.Context(), last, meeting.Mailbox, ""); reason(err) != meeting.TooMany {
 				t.Errorf("SendCode = %v, want too_many", err)
 			}
 			time.Sleep(time.Minute)
@@ -339,7 +339,7 @@ func TestT12LockOut(t *testing.T) {
 		d := doors(t, 1, store.NewMemory())[0]
 		id, links := d.meet(t, "Jeanne", "Paul")
 		for range 40 {
-			err := d.SendCode(t.Context(), links["Jeanne"], "")
+			err := d.SendCode(t.Context(), links["Jeanne"], meeting.Mailbox, "")
 			if err != nil && reason(err) != meeting.TooMany {
 				t.Fatal(err)
 			}
@@ -348,7 +348,7 @@ func TestT12LockOut(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
-		if err := d.SendCode(t.Context(), links["Jeanne"], ""); reason(err) != meeting.TooMany {
+		if err := d.SendCode(t.Context(), links["Jeanne"], meeting.Mailbox, ""); reason(err) != meeting.TooMany {
 			t.Fatalf("the budget is not spent: %v", err)
 		}
 		d.prove(t, links["Paul"])
@@ -365,7 +365,7 @@ func TestT12LockOut(t *testing.T) {
 			}
 		}
 		d.prove(t, d.links(t, id)["Jeanne"])
-		if err := d.SendCode(t.Context(), links["Jeanne"], ""); reason(err) != meeting.Revoked {
+		if err := d.SendCode(t.Context(), links["Jeanne"], meeting.Mailbox, ""); reason(err) != meeting.Revoked {
 			t.Errorf("SendCode with the old link = %v, want revoked", err)
 		}
 	})
@@ -388,7 +388,7 @@ func TestMailFaults(t *testing.T) {
 					t.Errorf("mail = %+v, want failed: %s", v.Mail, kind)
 				}
 			}
-			if err := d.SendCode(t.Context(), links["Jeanne"], ""); !lobby.IsMailFault(err) {
+			if err := d.SendCode(t.Context(), links["Jeanne"], meeting.Mailbox, ""); !lobby.IsUnsent(err) {
 				t.Errorf("SendCode = %v, want the mail's fault", err)
 			}
 			// The mail server is back, and so is the guest.

@@ -26,6 +26,8 @@ type Draft struct {
 type Invitee struct {
 	Name  string
 	Email string
+	// Phone is where codes go by SMS, as meeting.Phone has it.
+	Phone string
 	Match meeting.Match
 	Role  meeting.Role
 }
@@ -64,7 +66,7 @@ func (d *Draft) Faults(now time.Time) []*meeting.Refusal {
 
 func (v *Invitee) good() bool {
 	ok := v.Name != "" && utf8.RuneCountInString(v.Name) <= MaxName
-	ok = ok && (v.Email == "" || meeting.Address(v.Email))
+	ok = ok && (v.Email == "" || meeting.Address(v.Email)) && meeting.Phone(v.Phone) == v.Phone
 	return ok && (v.Role != meeting.Host || v.Email != "" || v.Match.Claim != "")
 }
 
@@ -150,7 +152,7 @@ func (t *tx) found(m meeting.Meeting, invitees []Invitee, now time.Time) error {
 	codes := map[string]bool{}
 	for i, v := range invitees {
 		inv := meeting.Invitation{
-			ID: meeting.NewInvitationID(), Name: v.Name, Email: v.Email, Match: v.Match,
+			ID: meeting.NewInvitationID(), Name: v.Name, Email: v.Email, Phone: v.Phone, Match: v.Match,
 			Role: v.Role, Order: i, Lang: m.Lang, Created: now, By: m.Owner.Name,
 		}
 		// No two invitees of a meeting have one dial-in code.

@@ -117,7 +117,7 @@ func doors(t testing.TB, n int, k keeper) []*door {
 	for i := range list {
 		d := &door{site: &site{server: srv, box: post, host: doctor()}, wire: &wire{keeper: k}, knife: &knife{}}
 		l, err := lobby.New(lobby.Config{
-			Documents: d.wire, Shelf: d.wire, Backend: srv, Mailer: post,
+			Documents: d.wire, Shelf: d.wire, Backend: srv, Mailer: post, Texter: airtime{post},
 			Cutters: []lobby.Channel{{Name: "relay", Cutter: d.knife}},
 			Secret:  []byte(strings.Repeat("k", 32)), Door: "https://door.example",
 		})

@@ -24,3 +24,15 @@ func (l *Lobby) Email(address string) string {
 		return ""
 	}
 }
+
+// Phone answers a number likewise: masked, "+33 … 42".
+func (l *Lobby) Phone(number string) string {
+	switch l.c.Emails {
+	case EmailsFull:
+		return number
+	case EmailsMasked:
+		return meeting.CountryPhone(number)
+	default:
+		return ""
+	}
+}

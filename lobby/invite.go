@@ -64,7 +64,7 @@ func (t *tx) invite(m *meeting.Meeting, host meeting.Key, list []Invitee, now ti
 	var ids []string
 	for i, v := range list {
 		inv := meeting.Invitation{
-			ID: meeting.NewInvitationID(), Name: v.Name, Email: v.Email, Match: v.Match, Role: v.Role,
+			ID: meeting.NewInvitationID(), Name: v.Name, Email: v.Email, Phone: v.Phone, Match: v.Match, Role: v.Role,
 			Order: order + i, Lang: m.Lang, Created: now, Since: m.Sequence, By: s.HostName(host),
 		}
 		// No two invitees of a meeting have one dial-in code.

@@ -186,6 +186,15 @@ func matches(v *meeting.Invitation, p *meeting.Person) bool {
 	if v.Match.Claim != "" {
 		return p.Meets(v.Match)
 	}
+	return addressMatches(v, p)
+}
+
+// addressMatches reports whether the person proved the mailbox or the telephone
+// that the invitation names.
+func addressMatches(v *meeting.Invitation, p *meeting.Person) bool {
+	if p.Evidence.Method == meeting.Telephone {
+		return v.Phone != "" && p.Phone == v.Phone
+	}
 	return v.Email != "" && p.Evidence.EmailVerified && meeting.FoldAddress(p.Email) == meeting.FoldAddress(v.Email)
 }
 
@@ -204,7 +213,7 @@ func Facts(d *meeting.Docs, p *meeting.Person, now time.Time) policy.Facts {
 	f.Invitation.Revoked = v.Revoked
 	f.Invitation.Role = v.Role
 	f.Invitation.MatchesClaim = v.Match.Claim == "" || p.Meets(v.Match)
-	f.Invitation.AddressMatches = v.Email != "" && e.EmailVerified && meeting.FoldAddress(p.Email) == meeting.FoldAddress(v.Email)
+	f.Invitation.AddressMatches = addressMatches(v, p)
 	f.Invitation.UsedElsewhere = len(v.Seats) > 0 && d.Admission.ID == ""
 	f.Person.Verified = p.Verified()
 	f.Person.Method, f.Person.Issuer, f.Person.Member = e.Method, p.Issuer, e.Member

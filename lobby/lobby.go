@@ -18,6 +18,7 @@ import (
 	"vestibule/mail"
 	"vestibule/meeting"
 	"vestibule/policy"
+	"vestibule/sms"
 	"vestibule/store"
 )
 
@@ -64,6 +65,12 @@ type Mailer interface {
 	Code(ctx context.Context, m mail.Code) error
 }
 
+// Texter hands codes to telephones. It MUST answer *sms.Fault when they cannot
+// leave, and name no number in an error.
+type Texter interface {
+	Code(ctx context.Context, c sms.Code) error
+}
+
 // Cutter ends every channel of one admission on this node, at once and for
 // good. It MUST return when that is done, and nil when there was none.
 type Cutter interface {
@@ -83,6 +90,7 @@ type Config struct {
 	Backend   Backend
 	Renamer   Renamer // nil: the conference server cannot rename
 	Mailer    Mailer  // nil: no mail leaves, links are handed over by the host
+	Texter    Texter  // nil: no SMS leaves
 	Cutters   []Channel
 	Rules     *policy.Rules // nil: the built-in rules
 	// Secret keys every fingerprint and link; at least 32 bytes. Changing it

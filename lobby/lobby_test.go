@@ -11,6 +11,7 @@ import (
 	"vestibule/lobby"
 	"vestibule/mail"
 	"vestibule/meeting"
+	"vestibule/sms"
 	"vestibule/store"
 )
 
@@ -47,6 +48,7 @@ type box struct {
 	mu      sync.Mutex
 	invites []mail.Invite
 	codes   []mail.Code
+	texts   []sms.Code
 	cancels []mail.Invite
 	fault   error
 	delay   time.Duration // of an invitation, before it is sent
@@ -72,6 +74,28 @@ func (b *box) Code(_ context.Context, m mail.Code) error {
 	defer b.mu.Unlock()
 	b.codes = append(b.codes, m)
 	return b.fault
+}
+
+// airtime is an SMS gateway that keeps what it was given, or fails.
+type airtime struct{ *box }
+
+func (a airtime) Code(_ context.Context, m sms.Code) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.texts = append(a.texts, m)
+	return a.fault
+}
+
+// texted answers the codes that went to a number, the newest last.
+func (b *box) texted(to string) (codes []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.texts {
+		if b.texts[i].To == to {
+			codes = append(codes, b.texts[i].Code)
+		}
+	}
+	return codes
 }
 
 func (b *box) last() string {
@@ -155,7 +179,7 @@ func (s *site) links(t *testing.T, id meeting.ID) map[string]string {
 
 func (s *site) prove(t *testing.T, link string) meeting.Person {
 	t.Helper()
-	if err := s.SendCode(t.Context(), link, ""); err != nil {
+	if err := s.SendCode(t.Context(), link, meeting.Mailbox, ""); err != nil {
 		t.Fatal(err)
 	}
 	p, err := s.CheckCode(t.Context(), link, s.box.last(), "")

@@ -124,9 +124,9 @@ func (c *chaos) event(t *rapid.T) (invitation, admission string, e meeting.Event
 	case 15:
 		return invitation, "", meeting.Revoke{By: by, Reissue: rapid.IntRange(0, 4).Draw(t, "reissue") > 0}
 	case 16:
-		return invitation, "", meeting.SendCode{MAC: []byte("code")}
+		return invitation, "", meeting.SendCode{By: meeting.Mailbox, MAC: []byte("code")}
 	default:
-		return invitation, "", meeting.TryCode{MAC: []byte(rapid.SampledFrom([]string{"code", "other"}).Draw(t, "code"))}
+		return invitation, "", meeting.TryCode{MACs: map[meeting.Method][]byte{meeting.Mailbox: []byte(rapid.SampledFrom([]string{"code", "other"}).Draw(t, "code"))}}
 	}
 }
 
@@ -205,8 +205,10 @@ func (c *chaos) bounds(t *rapid.T, d *meeting.Docs) {
 			t.Fatalf("%d seats of one host", own[s.Person])
 		}
 	}
-	if n := d.Invitation.Code.Tries; n > meeting.CodeTries {
-		t.Fatalf("%d tries of one code", n)
+	for _, o := range d.Invitation.Code.Open {
+		if o.Tries > meeting.CodeTries {
+			t.Fatalf("%d tries of one code", o.Tries)
+		}
 	}
 	for _, k := range d.Meeting.Hosts {
 		if k != "https://id.example|claire" && k != "https://id.example|cohost" && k != "https://id.example|stranger" {

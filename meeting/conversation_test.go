@@ -115,6 +115,9 @@ func (w *world) say(t *testing.T, line words) string {
 		return ""
 	case "invite":
 		v := meeting.Invitation{ID: line[1], Name: line[1], Email: line[1] + "@exemple.fr"}
+		if line.has("phone") {
+			v.Phone = "+33612345642"
+		}
 		if line.has("host") {
 			v.Role = meeting.Host
 		}
@@ -134,9 +137,9 @@ func (w *world) say(t *testing.T, line words) string {
 	case "revoke", "reissue":
 		return w.apply(line[1], "", meeting.Revoke{By: by, Reissue: line[0] == "reissue"})
 	case "code":
-		return w.apply(line[1], "", meeting.SendCode{MAC: []byte(line[2]), Attempt: line.value("attempt")})
+		return w.apply(line[1], "", meeting.SendCode{By: way(line), MAC: []byte(line[2]), Attempt: line.value("attempt")})
 	case "try":
-		return w.apply(line[1], "", meeting.TryCode{MAC: []byte(line[2])})
+		return w.apply(line[1], "", meeting.TryCode{MACs: map[meeting.Method][]byte{way(line): []byte(line[2])}})
 	case "mailed":
 		return w.apply(line[1], "", meeting.MailTold{State: meeting.MailFailed, Fault: line.value("fault")})
 	case "answer":
@@ -250,6 +253,22 @@ func (w *world) apply(invitation, admission string, e meeting.Event) string {
 	return answer(entries, no)
 }
 
+// way is how a code travels: by mail, or with sms by telephone.
+func way(line words) meeting.Method {
+	if line.has("sms") {
+		return meeting.Telephone
+	}
+	return meeting.Mailbox
+}
+
+// tries is how many wrong answers the newest code had.
+func tries(v *meeting.Invitation) int {
+	if n := len(v.Code.Open); n > 0 {
+		return v.Code.Open[n-1].Tries
+	}
+	return 0
+}
+
 func answer(entries []meeting.Entry, no *meeting.Refusal) string {
 	var b strings.Builder
 	for _, e := range entries {
@@ -295,7 +314,7 @@ func (w *world) show() string {
 		if v.Tried != (meeting.Tried{}) {
 			fmt.Fprintf(&b, "link %s tried codes=%d knocks=%d\n", id, v.Tried.Codes, v.Tried.Knocks)
 		}
-		fmt.Fprintf(&b, "link %s seats=%d generation=%d revoked=%v sent=%d tries=%d\n", id, len(v.Seats), v.Generation, v.Revoked, len(v.Code.Sent), v.Code.Tries)
+		fmt.Fprintf(&b, "link %s seats=%d generation=%d revoked=%v sent=%d tries=%d\n", id, len(v.Seats), v.Generation, v.Revoked, len(v.Code.Sent), tries(&v))
 	}
 	return b.String()
 }

@@ -11,6 +11,8 @@ type Invitation struct {
 	// Email is where the link and codes go; empty where the host hands the
 	// link over by other means and the invitee signs in.
 	Email string `json:"email,omitempty"`
+	// Phone is where codes go by SMS, as E.164 has it; empty: none do.
+	Phone string `json:"phone,omitempty"`
 	// Match is the claim the invitee must carry; zero asks none.
 	Match Match `json:"match"`
 	Role  Role  `json:"role"`
@@ -59,17 +61,16 @@ type Tried struct {
 	Last   time.Time `json:"last,omitzero"`
 }
 
-// Code is the one-time code of an invitation and its budget. Only the HMAC of
-// the code is kept, for ten minutes.
+// Code is the one-time codes of an invitation and their budget. Only the HMACs
+// of codes are kept, for ten minutes.
 type Code struct {
-	MAC     []byte    `json:"mac,omitempty"`
-	Expires time.Time `json:"expires,omitzero"`
-	// Tries counts wrong answers to this code.
-	Tries int `json:"tries,omitempty"`
+	// Open are the codes that may still be typed, the newest last; the newest
+	// stays when it is dead, for its count of tries.
+	Open []OneTime `json:"open,omitempty"`
 	// Sent are the times at which codes were sent in the last 24 hours; they
 	// are the budget against guessing and against mail bombing.
 	Sent []time.Time `json:"sent,omitempty"`
-	// Attempt is the attempt that asked for this code.
+	// Attempt is the attempt that asked for the newest code.
 	Attempt string `json:"attempt,omitempty"`
 }
 

@@ -10,30 +10,36 @@ import (
 // never an address alone, because addresses are handed on (OIDC Core §5.7).
 type Key string
 
-// MailboxIssuer is the issuer of a person of whom only a mailbox was proved.
-const MailboxIssuer = "mailto:"
+// The issuers of a person of whom only a mailbox or a telephone was proved.
+const (
+	MailboxIssuer   = "mailto:"
+	TelephoneIssuer = "tel:"
+)
 
 // Method is how a person was proved. The zero value is: not at all.
 type Method uint8
 
 // The methods, from weakest to strongest.
 const (
-	Unproved Method = iota
-	DialCode        // a personal dial-in code
-	Mailbox         // a one-time code sent to a mailbox; proves no more than that
-	OIDC            // a sign-in at an identity provider
+	Unproved  Method = iota
+	DialCode         // a personal dial-in code
+	Mailbox          // a one-time code sent to a mailbox; proves no more than that
+	Telephone        // a one-time code sent by SMS to a number; proves no more than that
+	OIDC             // a sign-in at an identity provider
 )
 
 // Person is somebody as proved, never as typed.
 type Person struct {
-	// Issuer is the provider's issuer URL, or MailboxIssuer.
+	// Issuer is the provider's issuer URL, MailboxIssuer or TelephoneIssuer.
 	Issuer string `json:"issuer"`
-	// Subject is the provider's sub, or the lower-cased mailbox.
+	// Subject is the provider's sub, the lower-cased mailbox, or the number.
 	Subject string `json:"subject"`
 	// Name is the name the issuer vouches for; empty for a mailbox.
 	Name string `json:"name,omitempty"`
 	// Email is the address the issuer gave; Evidence says if it is verified.
-	Email    string   `json:"email,omitempty"`
+	Email string `json:"email,omitempty"`
+	// Phone is the number that was proved by a code.
+	Phone    string   `json:"phone,omitempty"`
 	Evidence Evidence `json:"evidence"`
 }
 
@@ -80,6 +86,14 @@ func MailboxPerson(address string, at time.Time) Person {
 		Subject:  a,
 		Email:    a,
 		Evidence: Evidence{Method: Mailbox, EmailVerified: true, At: at},
+	}
+}
+
+// PhonePerson returns the person proved by a code sent to a number.
+func PhonePerson(number string, at time.Time) Person {
+	return Person{
+		Issuer: TelephoneIssuer, Subject: number, Phone: number,
+		Evidence: Evidence{Method: Telephone, At: at},
 	}
 }
 

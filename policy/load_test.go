@@ -46,6 +46,7 @@ func TestEveryAttribute(t *testing.T) {
 	seen := map[string]bool{}
 	for condition, set := range map[string]func(*policy.Facts){
 		`principal.method == "mailbox"`:           func(f *policy.Facts) { f.Person.Method = meeting.Mailbox },
+		`principal.method == "telephone"`:         func(f *policy.Facts) { f.Person.Method = meeting.Telephone },
 		`principal.method == "dial_code"`:         func(f *policy.Facts) { f.Person.Method = meeting.DialCode },
 		`principal.method != "oidc"`:              func(f *policy.Facts) { f.Person.Method = meeting.DialCode },
 		`principal.issuer == "https://other"`:     func(f *policy.Facts) { f.Person.Issuer = "https://other" },

@@ -26,7 +26,7 @@ const (
 	addressBit
 	usedBit
 
-	methodBits = oidcBit | mailboxBit // a dial-in code has both
+	methodBits = oidcBit | mailboxBit // a dial-in code has both, a telephone neither
 )
 
 // bits never reaches Cedar with a method, phase or role that has no word:

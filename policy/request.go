@@ -62,6 +62,8 @@ func method(m meeting.Method) cedar.String {
 		return "oidc"
 	case meeting.Mailbox:
 		return "mailbox"
+	case meeting.Telephone:
+		return "telephone"
 	case meeting.DialCode:
 		return "dial_code"
 	default:
@@ -88,7 +90,7 @@ func role(r meeting.Role) cedar.String {
 func spellings(attribute string) []string {
 	switch attribute {
 	case "method":
-		return []string{"oidc", "mailbox", "dial_code"}
+		return []string{"oidc", "mailbox", "telephone", "dial_code"}
 	case "phase":
 		return []string{"planned", "open"}
 	case "invited_as":

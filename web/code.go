@@ -12,15 +12,18 @@ const (
 	CodeWrong               // Left tries remain
 	CodeSpent               // too many wrong tries
 	CodeExpired             // too old, or used
-	CodeUnsent              // the mail server does not answer
+	CodeUnsent              // what carries codes does not answer
 	CodeTooMany             // no more codes today
 )
 
 // Code is where the six digits are typed.
 type Code struct {
 	Frame
-	Link    string
-	Mailbox string // masked
+	Link string
+	// Mailbox and Phone are where codes may go, masked; empty: nowhere.
+	Mailbox, Phone string
+	// SMS is whether the newest code went to the telephone.
+	SMS     bool
 	Trouble CodeTrouble
 	Left    int
 	// ResendIn is how long until another code may be sent.
@@ -35,6 +38,9 @@ func (c Code) Wrong() bool { return c.Trouble == CodeWrong }
 
 // Fault returns what to say beside the field; empty: nothing is wrong.
 func (c Code) Fault() string {
+	if c.Trouble == CodeUnsent && c.SMS {
+		return "unsent_sms"
+	}
 	return [...]string{"", "wrong", "spent", "expired", "unsent", "many"}[c.Trouble%6]
 }
 
@@ -43,3 +49,6 @@ func (c Code) Usable() bool { return c.Trouble == CodeFresh || c.Trouble == Code
 
 // Wait returns the seconds until another code may be sent.
 func (c Code) Wait() int { return seconds(c.ResendIn) }
+
+// Other reports whether a code could go another way than the newest did.
+func (c Code) Other() bool { return c.Mailbox != "" && c.Phone != "" }

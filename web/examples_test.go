@@ -48,7 +48,8 @@ func guestExamples() []example {
 		Frame: frame("/i/k3y"), Link: "k3y", HostName: "Dr Hélène Martin", Title: "Consultation J. M.",
 		Times: times(), Standing: web.Ready, Providers: providers(), Mailbox: "j•••@exemple.fr", KeptDays: 365,
 	}
-	early, here, elsewhere, mailOnly, noWay := inv, inv, inv, inv, inv
+	early, here, elsewhere, mailOnly, noWay, both := inv, inv, inv, inv, inv, inv
+	both.Phone = meeting.MaskPhone("+33612345642")
 	early.Standing, early.Opens, early.Wait = web.NotYet, times().Starts.Add(-15*time.Minute), 90*time.Second
 	here.Standing, here.Admission = web.Here, "ad01"
 	elsewhere.Standing = web.Elsewhere
@@ -62,6 +63,11 @@ func guestExamples() []example {
 	spent.Trouble, expired.Trouble, unsent.Trouble, many.Trouble = web.CodeSpent, web.CodeExpired, web.CodeUnsent, web.CodeTooMany
 	spent.ResendIn, many.ResendsLeft = 0, 0
 
+	texted := code
+	texted.Phone, texted.SMS, texted.ResendIn = meeting.MaskPhone("+33612345642"), true, 0
+	unsentSMS := texted
+	unsentSMS.Trouble, unsentSMS.Mailbox = web.CodeUnsent, ""
+
 	name := web.Name{
 		Frame: frame("/i/k3y/name"), Link: "k3y", HostName: "Dr Hélène Martin", Suggested: "Jeanne Moreau", Initials: "J. M.", KeptDays: 365,
 		Proof: web.Proof{Method: meeting.OIDC, Provider: "ProConnect", Name: "Jeanne Moreau", Organisation: "Mairie de Toulouse"},
@@ -71,8 +77,17 @@ func guestExamples() []example {
 	faulty.Proof = web.Proof{Method: meeting.Mailbox, Mailbox: "j•••@exemple.fr"}
 	fixed := name
 	fixed.Fixed, fixed.Suggested, fixed.Initials = true, "J. M.", ""
+	either := code
+	either.Phone = texted.Phone
+	phoned := name
+	phoned.Proof = web.Proof{Method: meeting.Telephone, Phone: meeting.CountryPhone("+33612345642")}
 	return append([]example{
 		{"name-fixed", fixed},
+		{"invitation-sms", both},
+		{"code-sms", texted},
+		{"code-either", either},
+		{"code-unsent-sms", unsentSMS},
+		{"name-phone", phoned},
 		{"home", web.Home{Frame: frame("/"), Providers: providers()}},
 		{"home-signed-in", web.Home{Frame: hostFrame("/")}},
 		{"invitation", inv},
@@ -194,6 +209,9 @@ func hostExamples() []example {
 	empty := blank
 	empty.Form = web.Form{}
 	empty.Faults = []web.FieldFault{{Field: "title", What: web.Missing}}
+	number := blank
+	number.Form.Title, number.Form.Invitees = "Consultation S. B.", "S. B. 06 12 34 56 42"
+	number.Faults = []web.FieldFault{{Field: "invitees", What: web.NoPhone, Line: 1}}
 	many := blank
 	many.Form.Title = "Un titre vraiment trop long"
 	many.Faults = []web.FieldFault{
@@ -211,6 +229,7 @@ func hostExamples() []example {
 		{"new-faulty", faulty},
 		{"new-empty", empty},
 		{"new-many", many},
+		{"new-number", number},
 		{"created", web.Created{Frame: hostFrame("/m/0af1/created"), Meeting: "0af1", Title: "Consultation J. M.", Times: times(), Invitees: invitees()}},
 	}
 }
@@ -280,6 +299,11 @@ func consoleExamples() []example {
 	for d := web.Knocked; d <= web.DidLapse; d++ {
 		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie"}, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie", By: "Dr Karim Benali"})
 	}
+	texted := open
+	texted.Waiting = []web.Card{{
+		Admission: "ad09", Invited: "S. B.", Name: "S. B.", Waited: 20 * time.Second, Agent: "Chrome, Android",
+		Proof: web.Proof{Method: meeting.Telephone, Phone: meeting.CountryPhone("+33612345642")},
+	}}
 	sure := open
 	sure.Waiting, sure.Inside, sure.Log = assured(), nil, nil
 	calm := open
@@ -292,6 +316,7 @@ func consoleExamples() []example {
 	return []example{
 		{"console", open},
 		{"console-first", first},
+		{"console-phone", texted},
 		{"console-locked", quiet},
 		{"console-over", over},
 		{"console-log", logs},

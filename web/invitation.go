@@ -30,9 +30,11 @@ type Invitation struct {
 	// Providers are the sign-ins this invitation allows, the institution's
 	// first.
 	Providers []Way
-	// Mailbox is where a code would go, masked (MaskMailbox); empty: no
+	// Mailbox is where a code would go, masked (meeting.MaskAddress); empty: no
 	// code.
 	Mailbox string
+	// Phone is where a code would go by SMS, masked (meeting.MaskPhone); empty: none.
+	Phone string
 	// Admission is where Here goes on.
 	Admission string
 	// KeptDays is how long who came and when is kept; 0 says "as the law asks".
@@ -52,7 +54,7 @@ func (i Invitation) Elsewhere() bool { return i.Standing == Elsewhere }
 
 // NoWay reports whether there is nothing to press: a fault of the invitation
 // that only the host can put right.
-func (i Invitation) NoWay() bool { return len(i.Providers) == 0 && i.Mailbox == "" }
+func (i Invitation) NoWay() bool { return len(i.Providers) == 0 && i.Mailbox == "" && i.Phone == "" }
 
 // Seconds returns how long until the link begins to work.
 func (i Invitation) Seconds() int { return seconds(i.Wait) }

@@ -41,6 +41,7 @@ type Invitee struct {
 	Name       string
 	Mailbox    string // the address as the site lets hosts see it; empty: not shown
 	Mails      bool   // there is an address
+	Phone      string // the number, likewise
 	CoHost     bool
 	State      InviteeState
 	// Incident is the reference under which they were reported.

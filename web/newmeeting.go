@@ -28,7 +28,7 @@ type Form struct {
 	Duration int    // duration, in minutes
 	Zone     string // zone, IANA name
 	Lang     string // lang, of the invitations
-	Invitees string // invitees, one a line: Name <mail>, or a name alone
+	Invitees string // invitees, one a line: Name <mail> +33…, or less
 	CoHosts  string // cohosts, likewise
 
 	JoinBeforeHost bool // join_before_host, "1"
@@ -55,11 +55,12 @@ const (
 	NoAddress // a line whose address is none
 	Twice     // a line that repeats another
 	TooManyLines
+	NoPhone // a number without its country
 )
 
 // Key names the fault in the catalogue.
 func (f FieldFault) Key() string {
-	return [...]string{"unreadable", "missing", "long", "past", "address", "twice", "many"}[f.What%7]
+	return [...]string{"unreadable", "missing", "long", "past", "address", "twice", "many", "phone"}[f.What%8]
 }
 
 // FaultAt returns the fault of a field; nil: none.

@@ -10,6 +10,7 @@ type Proof struct {
 	Organisation string
 	Mailbox      string // the proved or vouched address, masked
 	MailVerified bool
+	Phone        string // the proved number, masked
 	// Level is how sure the provider is (acr), Means by what the person signed
 	// in there (amr).
 	Level Word
@@ -20,7 +21,7 @@ type Proof struct {
 func ProofOf(p meeting.Person) Proof {
 	return Proof{
 		Method: p.Evidence.Method, Provider: p.Evidence.Provider, Name: p.Name,
-		Organisation: p.Evidence.Organisation, Mailbox: MaskMailbox(p.Email),
+		Organisation: p.Evidence.Organisation, Mailbox: meeting.MaskAddress(p.Email), Phone: meeting.CountryPhone(p.Phone),
 		MailVerified: p.Evidence.EmailVerified, Level: levelOf(p.Evidence.ACR), Means: meansOf(p.Evidence.AMR),
 	}
 }
@@ -40,6 +41,8 @@ func (p Proof) Key() string {
 		return "oidc"
 	case meeting.Mailbox:
 		return "mailbox"
+	case meeting.Telephone:
+		return "phone"
 	case meeting.DialCode:
 		return "dial"
 	case meeting.Unproved:
@@ -49,7 +52,3 @@ func (p Proof) Key() string {
 
 // Verified reports whether anything was proved.
 func (p Proof) Verified() bool { return p.Method != meeting.Unproved }
-
-// MaskMailbox shows enough of an address for its owner to know it, and too
-// little for anybody else to learn it: "j•••@exemple.fr".
-func MaskMailbox(address string) string { return meeting.MaskAddress(address) }

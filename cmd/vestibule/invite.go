@@ -11,12 +11,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"vestibule/config"
+	"vestibule/meeting"
 )
 
 // invitation is what the command line says of one invitee.
 type invitation struct {
 	Name  string `json:"name,omitempty"`
 	Email string `json:"email,omitempty"`
+	Phone string `json:"phone,omitempty"`
 	Role  string `json:"role,omitempty"`
 }
 
@@ -62,7 +64,7 @@ func inviteCommand() *cobra.Command {
 	f.DurationVar(&a.duration, "duration", 30*time.Minute, "how long")
 	f.StringVar(&a.zone, "zone", "", "time zone, such as Europe/Paris; default: of this machine for --start, the site's in mails")
 	f.StringVar(&a.lang, "lang", "", "of the mails: fr or en; default: the site's")
-	f.StringArrayVar(&a.guests, "guest", nil, `"J. D. <mail>", "mail" or "J. D."; once for each`)
+	f.StringArrayVar(&a.guests, "guest", nil, `"J. D. <mail> +33612345678", or less of it; once for each`)
 	f.StringArrayVar(&a.hosts, "host", nil, "like --guest, for those who may admit and expel")
 	f.StringVar(&a.attempt, "attempt", "", "the same word makes the same meeting once, for ten minutes; default: random")
 	f.BoolVar(&a.json, "json", false, "print JSON")
@@ -121,7 +123,8 @@ func (a *asked) wish(now time.Time) (wish, error) {
 		for _, line := range list.lines {
 			i, ok := readInvitee(line)
 			// The line is not repeated: it names a person.
-			fault(!ok, list.flag+`: want "J. D. <mail>", "mail" or a name`)
+			fault(meeting.NearlyPhone(i.Name), list.flag+": a number is written with its country code: +33 6 12 34 56 78")
+			fault(!ok, list.flag+`: want "J. D. <mail>", "mail", a name, and perhaps +33 6 12 34 56 78`)
 			i.Role = list.role
 			w.Invitations = append(w.Invitations, i)
 		}
@@ -137,8 +140,15 @@ func when(s string, loc *time.Location) (time.Time, error) {
 	return t, err
 }
 
-// readInvitee reads "Name <mail>", "mail" or "Name". The door checks the rest.
+// readInvitee reads "Name <mail> +33…", or less. The door checks the rest.
 func readInvitee(line string) (invitation, bool) {
+	rest, phone := meeting.CutPhone(line)
+	i, ok := readMailbox(rest)
+	i.Phone = phone
+	return i, ok
+}
+
+func readMailbox(line string) (invitation, bool) {
 	name, rest, ok := strings.Cut(line, "<")
 	if ok {
 		address, after, closed := strings.Cut(rest, ">")
@@ -163,6 +173,7 @@ type made struct {
 type invited struct {
 	Name  string `json:"name"`
 	Email string `json:"email,omitempty"`
+	Phone string `json:"phone,omitempty"`
 	Role  string `json:"role"`
 	Link  string `json:"link"`
 	Mail  struct {
@@ -183,6 +194,9 @@ func (m *made) print(out io.Writer, asJSON bool) error {
 		who := i.Name
 		if i.Email != "" {
 			who += " <" + i.Email + ">"
+		}
+		if i.Phone != "" {
+			who += " " + i.Phone
 		}
 		if _, err := fmt.Fprintf(out, "%s\n  %s\n", who, i.Link); err != nil {
 			return err

@@ -111,11 +111,11 @@ func (s *site) meetings(t *testing.T) int {
 
 func TestInvitePrintsLinks(t *testing.T) {
 	s := open(t)
-	out, err := s.invite(t, "--title", "Consultation", "--guest", "J. D. <jeanne@exemple.fr>", "--guest", "marc@exemple.fr", "--guest", "Mme L.", "--host", "Dr M. <martin@exemple.fr>")
+	out, err := s.invite(t, "--title", "Consultation", "--guest", "J. D. <jeanne@exemple.fr>", "--guest", "marc@exemple.fr +33 6 12 34 56 42", "--guest", "Mme L.", "--host", "Dr M. <martin@exemple.fr>")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Consultation\nhttps://door.example/m/", "J. D. <jeanne@exemple.fr>\n  https://door.example/i/", "marc <marc@exemple.fr>\n", "Mme L.\n  https://", "Dr M. <martin@exemple.fr>\n"} {
+	for _, want := range []string{"Consultation\nhttps://door.example/m/", "J. D. <jeanne@exemple.fr>\n  https://door.example/i/", "marc <marc@exemple.fr> +33612345642\n", "Mme L.\n  https://", "Dr M. <martin@exemple.fr>\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -164,13 +164,13 @@ func TestT07InviteAsksAgain(t *testing.T) {
 
 func TestInviteTellsEveryFault(t *testing.T) {
 	s := open(t)
-	_, err := s.invite(t, "--guest", "Jeanne <jeanne", "--start", "tomorrow", "--zone", "Mars", "--duration", "1s")
-	for _, want := range []string{"--title", "--guest", "--zone", "--duration"} {
+	_, err := s.invite(t, "--guest", "Jeanne <jeanne", "--guest", "Paul 06 12 34 56 42", "--start", "tomorrow", "--zone", "Mars", "--duration", "1s")
+	for _, want := range []string{"--title", "--guest: want", "--guest: a number is written with its country code", "--zone", "--duration"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no fault %s in %v", want, err)
 		}
 	}
-	if strings.Contains(err.Error(), "jeanne") {
+	if strings.Contains(err.Error(), "jeanne") || strings.Contains(err.Error(), "56 42") {
 		t.Error("a person stands in the error")
 	}
 	_, err = s.invite(t, "--title", strings.Repeat("x", 200), "--guest", "a@b")

@@ -166,6 +166,7 @@ func (d *Demo) serve(ctx context.Context, ln net.Listener, s surroundings, b *bu
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.Serve(ctx, ln) })
 	g.Go(func() error { return s.mails.Serve(ctx, s.smtp) })
+	g.Go(func() error { return s.mails.ServeTexts(ctx, s.texts) })
 	g.Go(func() error { return b.run(ctx) })
 	g.Go(func() error {
 		select {
@@ -215,6 +216,9 @@ type surroundings struct {
 	ClientID, ClientSecret string
 	// SMTP takes mails, without TLS or password.
 	SMTP string
+	// SMS takes messages to telephones, signed with SMSSecret.
+	SMS       string
+	SMSSecret []byte
 	// Inside reaches the four houses: *.localhost is not in the system's
 	// resolver, and nobody else trusts the certificates.
 	Inside *http.Client
@@ -234,6 +238,7 @@ type surroundings struct {
 	identity  *provider.Provider
 	mails     *mailbox.Mailbox
 	smtp      net.Listener
+	texts     net.Listener
 }
 
 // surround starts and makes everything but the door.
@@ -241,7 +246,7 @@ func (d *Demo) surround(ctx context.Context, addr net.Addr, scratch string) (sur
 	names := []string{doorName, roomName, idName, mailName}
 	s := surroundings{
 		Door: front.Origin(doorName, addr), Room: front.Origin(roomName, addr), ID: front.Origin(idName, addr), Mail: front.Origin(mailName, addr),
-		ClientID: "door", ClientSecret: rand.Text(), Scratch: scratch, Redis: d.c.Redis, Leg: d.c.Leg, Language: d.c.Language,
+		ClientID: "door", ClientSecret: rand.Text(), SMSSecret: []byte(rand.Text()), Scratch: scratch, Redis: d.c.Redis, Leg: d.c.Leg, Language: d.c.Language,
 		People: provider.People(), Logger: d.c.Logger,
 	}
 	var err error
@@ -259,7 +264,7 @@ func (d *Demo) surround(ctx context.Context, addr net.Addr, scratch string) (sur
 	if err != nil {
 		return s, err
 	}
-	if s.mails, err = mailbox.New(mailbox.Config{Language: d.c.Language, Logger: d.c.Logger}); err != nil {
+	if s.mails, err = mailbox.New(mailbox.Config{Language: d.c.Language, SMSSecret: s.SMSSecret, Logger: d.c.Logger}); err != nil {
 		return s, err
 	}
 	var lc net.ListenConfig
@@ -267,8 +272,13 @@ func (d *Demo) surround(ctx context.Context, addr net.Addr, scratch string) (sur
 		return s, fmt.Errorf("opening the mail server: %w", err)
 	}
 	s.SMTP = s.smtp.Addr().String()
-	if s.Conference, err = sfu.Start(ctx, sfu.Config{Logger: d.c.Logger}); err != nil {
+	if s.texts, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
 		_ = s.smtp.Close()
+		return s, fmt.Errorf("opening the sms gateway: %w", err)
+	}
+	s.SMS = "http://" + s.texts.Addr().String() + "/"
+	if s.Conference, err = sfu.Start(ctx, sfu.Config{Logger: d.c.Logger}); err != nil {
+		_, _ = s.smtp.Close(), s.texts.Close()
 		return s, err
 	}
 	return s, nil
@@ -281,7 +291,7 @@ func (s surroundings) end(ctx context.Context, log *slog.Logger) {
 	if err := s.Conference.Stop(last); err != nil {
 		log.WarnContext(last, "conference server left running", slog.Any("error", err))
 	}
-	_ = s.smtp.Close() // closed already, unless the door was not built
+	_, _ = s.smtp.Close(), s.texts.Close() // closed already, unless the door was not built
 	s.Inside.CloseIdleConnections()
 }
 

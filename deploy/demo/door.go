@@ -25,6 +25,7 @@ import (
 	"vestibule/lobby"
 	"vestibule/mail"
 	"vestibule/meeting"
+	"vestibule/sms"
 	"vestibule/store"
 	"vestibule/turn"
 	"vestibule/web"
@@ -86,13 +87,17 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
+	texter, err := sms.New(sms.Config{URL: s.SMS, Secret: s.SMSSecret, DangerouslyAllowPlainHTTP: true, Logger: s.Logger})
+	if err != nil {
+		return nil, err
+	}
 	phone, err := telephone(ctx, s, backend)
 	if err != nil {
 		return nil, err
 	}
 	secret := []byte(rand.Text() + rand.Text())
 	h, err := house.New(house.Config{
-		Door: s.Door, Room: s.Room, Secret: secret, Store: kept, Backend: backend, Mailer: sender,
+		Door: s.Door, Room: s.Room, Secret: secret, Store: kept, Backend: backend, Mailer: sender, Texter: texter,
 		OIDC: auth.Config{Providers: []auth.Provider{institution(s)}, Transport: s.Inside.Transport},
 		Turn: turn.Config{
 			Realm: doorName, PublicIPs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
@@ -206,7 +211,7 @@ func meet(ctx context.Context, l *lobby.Lobby, s surroundings) (ready, error) {
 		Invitees: []lobby.Invitee{
 			{Name: colleague.Name, Email: colleague.Email},
 			{Name: "J. D.", Email: "jeanne.durand@exemple.example"},
-			{Name: "M. L.", Email: "marc.leroy@exemple.example"},
+			{Name: "M. L.", Email: "marc.leroy@exemple.example", Phone: "+33612345642"},
 		},
 	}
 	id, err := l.Create(ctx, meeting.Person{

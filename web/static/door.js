@@ -72,6 +72,14 @@ function codeField() {
     const digits = field.value.replace(/\D/g, "").slice(0, 6);
     if (field.value !== digits) field.value = digits;
   });
+  // A telephone that got the code as SMS offers to fill it in (WebOTP). The
+  // person still presses the button: a code is no consent.
+  if (field?.dataset.otp === undefined || !("OTPCredential" in window)) return;
+  const stop = new AbortController();
+  field.form.addEventListener("submit", () => stop.abort());
+  navigator.credentials.get({ otp: { transport: ["sms"] }, signal: stop.signal })
+    .then((otp) => { if (otp?.code && !field.value) field.value = otp.code; })
+    .catch(() => {}); // declined, or no SMS came
 }
 
 function smallButtons() {

@@ -37,6 +37,10 @@ type Mail struct {
 	// Events are the calendar parts, Files all others.
 	Events []Event
 	Files  []File
+	// SMS is set for a message to a telephone: To is a number, and there is
+	// nothing but Text.
+	SMS    bool
+	handed string // the id it was handed over with
 	// Broken is set when the mail could not be taken apart; Text then holds
 	// it as it came.
 	Broken bool

@@ -1,4 +1,4 @@
-// Package mailbox holds the mails the demonstration sends, so that nothing
+// Package mailbox holds the mails and SMS the demonstration sends, so that nothing
 // leaves the machine and invitations and codes can be read all the same.
 //
 // It refuses to pass a mail on to anybody, to run what a mail brings along,
@@ -41,6 +41,8 @@ type Config struct {
 	// Language is spoken to a browser that asks for neither fr nor en.
 	// Default fr.
 	Language string
+	// SMSSecret is what SMS are signed with. Empty: none is taken.
+	SMSSecret []byte
 	// Logger; nil discards. It is told ids, never addresses.
 	Logger *slog.Logger
 }
@@ -113,9 +115,15 @@ func (m *Mailbox) put(raw []byte, from string, to []string, now time.Time) {
 	defer m.mu.Unlock()
 	for _, t := range to {
 		mail := *read
-		mail.ID, mail.Envelope, mail.To, mail.Received = strings.ToLower(rand.Text()[:16]), from, t, now
-		m.mails = append(m.mails, &mail)
+		mail.Envelope, mail.To = from, t
+		m.add(&mail, now)
 	}
+}
+
+// add keeps a mail. The caller holds mu.
+func (m *Mailbox) add(mail *Mail, now time.Time) {
+	mail.ID, mail.Received = strings.ToLower(rand.Text()[:16]), now
+	m.mails = append(m.mails, mail)
 	if over := len(m.mails) - m.c.Keep; over > 0 {
 		m.mails = slices.Delete(m.mails, 0, over)
 	}
