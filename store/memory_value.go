@@ -64,6 +64,28 @@ func (s *Memory) Get(ctx context.Context, kind, key string) ([]byte, error) {
 	return nil, nil
 }
 
+// Swap puts data in the place of old, and answers false where something else is
+// there by now. A nil old stands for no value.
+func (s *Memory) Swap(ctx context.Context, kind, key string, old, data []byte, ttl time.Duration) (bool, error) {
+	if err := checkPut(kind, key, data, ttl); err != nil {
+		return false, fmt.Errorf("swapping: %w", err)
+	}
+	k := valueKey(kind, key)
+	h, now, err := s.lock(ctx, k)
+	if err != nil {
+		return false, fmt.Errorf("swapping a %s: %w", kind, err)
+	}
+	defer h.mu.Unlock()
+	v, ok := h.values[k]
+	ok = ok && now.Before(v.ends)
+	same := ok && bytes.Equal(v.data, data) // sent a second time
+	if !same && (ok != (old != nil) || ok && !bytes.Equal(v.data, old)) {
+		return false, nil
+	}
+	h.values[k] = value{append([]byte{}, data...), now.Add(ttl)}
+	return true, nil
+}
+
 // Take returns a value and uses it up. The same attempt gets it again for
 // AttemptLife; any other gets nil.
 func (s *Memory) Take(ctx context.Context, kind, key, attempt string) ([]byte, error) {

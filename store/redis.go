@@ -67,6 +67,8 @@ var (
 	countLua string
 	//go:embed lua/index.lua
 	indexLua string
+	//go:embed lua/swap.lua
+	swapLua string
 )
 
 const (
@@ -86,7 +88,7 @@ type Redis struct {
 	name     string // of this node, in its readiness key
 	log      *slog.Logger
 
-	commit, take, count, index, delete, ready *redis.Script
+	commit, take, swap, count, index, delete, ready *redis.Script
 }
 
 // Open returns a store that connects when it is first used. The error is a
@@ -111,6 +113,7 @@ func Open(c Config) (*Redis, error) {
 		log:      c.Logger,
 		commit:   redis.NewScript(commitScript(c.Prefix + "wake")),
 		take:     redis.NewScript(takeLua),
+		swap:     redis.NewScript(swapLua),
 		count:    redis.NewScript(countLua),
 		index:    redis.NewScript(indexLua),
 		delete:   redis.NewScript(deleteLua),

@@ -41,6 +41,27 @@ func (s *Redis) Get(ctx context.Context, kind, key string) ([]byte, error) {
 	return data, err
 }
 
+// Swap puts data in the place of old, and answers false where something else is
+// there by now. A nil old stands for no value. Two who read the same cannot
+// both write.
+func (s *Redis) Swap(ctx context.Context, kind, key string, old, data []byte, ttl time.Duration) (bool, error) {
+	if err := checkPut(kind, key, data, ttl); err != nil {
+		return false, fmt.Errorf("swapping: %w", err)
+	}
+	there := 0
+	if old != nil {
+		there = 1
+	}
+	reply, err := s.run(ctx, call{
+		doing:  "swapping a " + kind,
+		script: s.swap,
+		keys:   []string{s.valueKey(kind, key)},
+		args:   []any{old, there, data, milliseconds(ttl)},
+		again:  true,
+	})
+	return err == nil && reply == int64(1), err
+}
+
 // Take returns a value and uses it up. The same attempt gets it again for
 // AttemptLife; any other gets nil. Where there are replicas they hold that it
 // is used up before Take returns it: what was taken stays taken (T09).

@@ -26,6 +26,7 @@ type Store interface {
 
 	Put(ctx context.Context, kind, key string, data []byte, ttl time.Duration) error
 	Get(ctx context.Context, kind, key string) ([]byte, error)
+	Swap(ctx context.Context, kind, key string, old, data []byte, ttl time.Duration) (bool, error)
 	Take(ctx context.Context, kind, key, attempt string) ([]byte, error)
 	Delete(ctx context.Context, kind, key string) error
 	Count(ctx context.Context, kind, key string, limit int, window time.Duration) (bool, error)
@@ -55,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"an ended context is unavailable":          ended,
 		"values live as long as they were put":     values,
 		"a value is taken once":                    take,
+		"of two who read the same one writes":      swap,
 		"T04 tries in parallel stay below limits":  count,
 		"a person's meetings come by end":          index,
 		"T06 one of a thousand redeems":            redeem,

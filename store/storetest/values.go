@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -113,6 +115,53 @@ func take(t *testing.T, open func(*testing.T) Store) {
 		t.Fatal(err)
 	}
 	taken(s, "c", "")
+}
+
+func swap(t *testing.T, open func(*testing.T) Store) {
+	s, other, key := open(t), open(t), string(meeting.NewID())
+	swapped := func(s Store, old, data []byte, want bool) {
+		t.Helper()
+		if got, err := s.Swap(t.Context(), "session", key, old, data, time.Minute); got != want || err != nil {
+			t.Errorf("Swap(%q, %q) = %t, %v, want %t", old, data, got, err, want)
+		}
+	}
+	swapped(s, []byte("none"), []byte("1"), false)
+	swapped(s, []byte{}, []byte("1"), false) // empty is not absent
+	swapped(s, nil, []byte("1"), true)
+	swapped(other, nil, []byte("2"), false)
+	swapped(other, nil, []byte("1"), true) // the reply was lost
+	swapped(other, []byte("1"), []byte("2"), true)
+	swapped(s, []byte("1"), []byte("3"), false)
+	if err := s.Delete(t.Context(), "session", key); err != nil {
+		t.Fatal(err)
+	}
+	swapped(s, []byte("2"), []byte("3"), false) // what was deleted stays so
+
+	// A hundred add themselves at once, and nobody is lost.
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() {
+			for {
+				old, err := []Store{s, other}[i%2].Get(t.Context(), "session", key)
+				if err != nil {
+					t.Errorf("Get: %v", err)
+					return
+				}
+				ok, err := []Store{s, other}[i%2].Swap(t.Context(), "session", key, old, fmt.Appendf(bytes.Clone(old), "%d,", i), time.Minute)
+				if ok || err != nil {
+					if err != nil {
+						t.Errorf("Swap: %v", err)
+					}
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	got, _ := get(t, s, "session", key)
+	if n := strings.Count(got, ","); n != 100 {
+		t.Errorf("%d of 100 are there", n)
+	}
 }
 
 func count(t *testing.T, open func(*testing.T) Store) {
