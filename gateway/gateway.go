@@ -25,10 +25,13 @@ import (
 	"vestibule/web"
 )
 
-// Shelf keeps sessions. Take MUST hand a value out once.
+// Shelf keeps sessions. Take MUST hand a value out once, and Swap MUST write
+// only where what is there is still old.
 type Shelf interface {
 	Put(ctx context.Context, kind, key string, value []byte, ttl time.Duration) error
 	Get(ctx context.Context, kind, key string) ([]byte, error)
+	Take(ctx context.Context, kind, key, attempt string) ([]byte, error)
+	Swap(ctx context.Context, kind, key string, old, data []byte, ttl time.Duration) (bool, error)
 	Delete(ctx context.Context, kind, key string) error
 	Count(ctx context.Context, kind, key string, limit int, window time.Duration) (bool, error)
 }
@@ -222,6 +225,8 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("GET /{$}", s.do(s.home))
 	m.Handle("POST /signin", s.change(s.signIn))
 	m.Handle("POST /signout", s.change(s.signOut))
+	m.Handle("GET /signins", s.do(s.signIns))
+	m.Handle("POST /signins/end", s.change(s.endSignIns))
 	m.Handle("GET /oidc/callback/{provider}", s.do(s.callback))
 	m.Handle(backChannelRoute, s.do(s.backChannel))
 

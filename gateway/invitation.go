@@ -158,8 +158,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.proved(ses, v.Invitation.ID, person)
-	if err := s.rise(r.Context(), w, ses); err != nil {
+	if err := s.rise(w, r, ses, func(ses *session) { ses.prove(v.Invitation.ID, person) }); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/i/"+link+"/name", http.StatusSeeOther)

@@ -42,10 +42,13 @@ type session struct {
 	Proofs map[string]meeting.Person `json:"proofs,omitempty"`
 	// Admissions are those made in this browser, and their meetings.
 	Admissions map[string]meeting.ID `json:"admissions,omitempty"`
-	Created    time.Time             `json:"created"`
-	Seen       time.Time             `json:"seen"`
+	// Agent is the kind of browser, for the list of one's own sign-ins.
+	Agent   string    `json:"agent,omitempty"`
+	Created time.Time `json:"created"`
+	Seen    time.Time `json:"seen"`
 
 	key string // under which it is kept
+	raw []byte // as it was read; nil: it is not kept yet
 }
 
 func random() string {
@@ -109,17 +112,12 @@ func (s *Server) session(ctx context.Context, r *http.Request) (*session, error)
 		return empty, nil
 	}
 	key := s.mac("session", c.Value)
-	b, err := s.c.Shelf.Get(ctx, "session", key)
+	ses, err := s.stored(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("reading session: %w", err)
-	}
-	var ses session
-	if b == nil || json.Unmarshal(b, &ses) != nil {
-		s.recall.forget(key)
-		return empty, nil
+		return nil, err
 	}
 	now := time.Now()
-	if now.Sub(ses.Created) > s.c.SessionLife || now.Sub(ses.Seen) > s.c.SessionIdle {
+	if ses == nil || now.Sub(ses.Created) > s.c.SessionLife || now.Sub(ses.Seen) > s.c.SessionIdle {
 		s.recall.forget(key)
 		return empty, nil
 	}
@@ -129,71 +127,108 @@ func (s *Server) session(ctx context.Context, r *http.Request) (*session, error)
 		}
 		return empty, err
 	}
-	ses.key = key
 	if ses.Person != nil {
 		until := ses.Created.Add(s.c.SessionLife)
 		if idle := now.Add(s.c.SessionIdle); idle.Before(until) {
 			until = idle
 		}
-		s.recall.note(&ses, until, now)
+		s.recall.note(ses, until, now)
 	}
 	if now.Sub(ses.Seen) > s.c.SessionIdle/8 {
-		return &ses, s.keep(ctx, &ses)
+		_, err = s.keep(ctx, ses) // who was quicker has kept it fresh
 	}
-	return &ses, nil
+	return ses, err
 }
 
-// keep stores a session under the key it has.
-func (s *Server) keep(ctx context.Context, ses *session) error {
+// stored reads a session, nil where there is none.
+func (s *Server) stored(ctx context.Context, key string) (*session, error) {
+	b, err := s.c.Shelf.Get(ctx, "session", key)
+	if err != nil {
+		return nil, fmt.Errorf("reading session: %w", err)
+	}
+	return opened(key, b), nil
+}
+
+func opened(key string, b []byte) *session {
+	ses := session{}
+	if b == nil || json.Unmarshal(b, &ses) != nil {
+		return nil
+	}
+	ses.key, ses.raw = key, b
+	return &ses
+}
+
+// keep stores a session under the key it has, in the place of what was read,
+// and answers false where another request has written it meanwhile, or ended it.
+func (s *Server) keep(ctx context.Context, ses *session) (bool, error) {
 	ses.Seen = time.Now()
 	b, err := json.Marshal(ses)
 	if err != nil {
-		return fmt.Errorf("encoding session: %w", err)
+		return false, fmt.Errorf("encoding session: %w", err)
 	}
 	left := min(s.c.SessionIdle, time.Until(ses.Created.Add(s.c.SessionLife)))
-	if err := s.c.Shelf.Put(ctx, "session", ses.key, b, max(left, time.Second)); err != nil {
-		return fmt.Errorf("storing session: %w", err)
+	ok, err := s.c.Shelf.Swap(ctx, "session", ses.key, ses.raw, b, max(left, time.Second))
+	if err != nil {
+		return false, fmt.Errorf("storing session: %w", err)
 	}
-	return nil
+	if ok {
+		ses.raw = b
+	}
+	return ok, nil
 }
 
-// enrol notes an admission in the session as it now is: somebody may have signed
+// maxRevise bounds how often a change is made anew when other tabs were quicker.
+const maxRevise = 16
+
+// enrol notes an admission in the session as it then is: somebody may have signed
 // out, or risen, in another tab while the lobby was asked. Writing back what was
 // read before would bring a dead session to life.
 func (s *Server) enrol(ctx context.Context, ses *session, admission string, id meeting.ID) error {
-	b, err := s.c.Shelf.Get(ctx, "session", ses.key)
-	if err != nil {
-		return fmt.Errorf("reading session: %w", err)
+	for range maxRevise {
+		if ses.Admissions == nil {
+			ses.Admissions = map[string]meeting.ID{}
+		}
+		ses.Admissions[admission] = id
+		if ok, err := s.keep(ctx, ses); ok || err != nil {
+			return err
+		}
+		now, err := s.stored(ctx, ses.key)
+		if err != nil {
+			return err
+		}
+		if now == nil {
+			return meeting.Refuse(meeting.SignIn)
+		}
+		*ses = *now
 	}
-	now := session{}
-	if b == nil || json.Unmarshal(b, &now) != nil {
-		return meeting.Refuse(meeting.SignIn)
-	}
-	now.key = ses.key
-	if now.Admissions == nil {
-		now.Admissions = map[string]meeting.ID{}
-	}
-	now.Admissions[admission] = id
-	*ses = now
-	return s.keep(ctx, ses)
+	return meeting.Refuse(meeting.Busy)
 }
 
-// rise gives the browser a new session id, because what it may do has grown
-// (T17, ASVS 7.2.4), and kills the old one.
-func (s *Server) rise(ctx context.Context, w http.ResponseWriter, ses *session) error {
-	old := ses.key
-	v := random()
-	ses.key = s.mac("session", v)
-	ses.Created = time.Now()
-	if err := s.keep(ctx, ses); err != nil {
-		return err
-	}
-	if old != "" {
-		s.recall.forget(old)
-		if err := s.c.Shelf.Delete(ctx, "session", old); err != nil {
+// rise changes what the browser's session may do, and gives it a new id for that
+// (T17, ASVS 7.2.4). The old one is taken, so that it is dead, and so that what
+// another tab wrote into it last is not lost.
+func (s *Server) rise(w http.ResponseWriter, r *http.Request, ses *session, change func(*session)) error {
+	ctx, now := r.Context(), &session{}
+	if ses.key != "" {
+		s.recall.forget(ses.key)
+		b, err := s.c.Shelf.Take(ctx, "session", ses.key, random())
+		if err != nil {
 			return fmt.Errorf("ending old session: %w", err)
 		}
+		if old := opened("", b); old != nil {
+			now = old // else it was ended meanwhile: nothing of it lives on
+		}
 	}
+	change(now)
+	v := random()
+	now.key, now.raw, now.Created, now.Agent = s.mac("session", v), nil, time.Now(), agent(r.UserAgent())
+	if _, err := s.keep(ctx, now); err != nil {
+		return err
+	}
+	if err := s.listSignIn(ctx, now); err != nil {
+		return err
+	}
+	*ses = *now
 	setCookie(w, sessionCookie, v, s.c.SessionLife)
 	return nil
 }

@@ -111,28 +111,32 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if ses.Person != nil && ses.Person.Key() != person.Key() {
-		*ses = session{key: ses.key} // another person sat down at this browser
-	}
-	ses.Person, ses.Login, ses.Began = &person, &login, time.Now()
-	to := "/meetings"
+	to, invitation := "/meetings", ""
 	if p.Link != "" {
 		v, err := s.c.Lobby.Look(r.Context(), p.Link)
 		if err != nil {
 			return err
 		}
-		s.proved(ses, v.Invitation.ID, person)
-		to = "/i/" + p.Link + "/name"
+		to, invitation = "/i/"+p.Link+"/name", v.Invitation.ID
 	}
-	if err := s.rise(r.Context(), w, ses); err != nil {
+	err = s.rise(w, r, ses, func(ses *session) {
+		if ses.Person != nil && ses.Person.Key() != person.Key() {
+			*ses = session{} // another person sat down at this browser
+		}
+		ses.Person, ses.Login, ses.Began = &person, &login, time.Now()
+		if invitation != "" {
+			ses.prove(invitation, person)
+		}
+	})
+	if err != nil {
 		return err
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }
 
-// proved notes who was proved for one invitation.
-func (s *Server) proved(ses *session, invitation string, p meeting.Person) {
+// prove notes who was proved for one invitation.
+func (ses *session) prove(invitation string, p meeting.Person) {
 	if ses.Proofs == nil {
 		ses.Proofs = map[string]meeting.Person{}
 	}

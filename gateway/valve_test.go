@@ -115,3 +115,17 @@ func (v *valve) Delete(ctx context.Context, kind, key string) error {
 	}
 	return v.Store.Delete(ctx, kind, key)
 }
+
+func (v *valve) Swap(ctx context.Context, kind, key string, old, data []byte, ttl time.Duration) (bool, error) {
+	if err := v.pass(ctx); err != nil {
+		return false, err
+	}
+	return v.Store.Swap(ctx, kind, key, old, data, ttl)
+}
+
+func (v *valve) Take(ctx context.Context, kind, key, attempt string) ([]byte, error) {
+	if err := v.pass(ctx); err != nil {
+		return nil, err
+	}
+	return v.Store.Take(ctx, kind, key, attempt)
+}
