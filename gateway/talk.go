@@ -32,7 +32,7 @@ func (s *Server) hold(w http.ResponseWriter, r *http.Request, id meeting.ID, me 
 
 func (s *Server) ask(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
 	f := r.PostForm
-	err := s.c.Lobby.Ask(r.Context(), id, me.Key(), f.Get("admission"), f.Get("question"), s.attempt(w, r))
+	err := s.c.Lobby.Ask(r.Context(), id, me.Key(), f.Get("admission"), f.Get("message"), s.attempt(w, r))
 	return s.again(w, r, "/m/"+string(id), err)
 }
 

@@ -29,7 +29,7 @@ func TestHostAndGuestTalkAtTheDoor(t *testing.T) {
 	mine, others := g.listen(doorOrigin+"/a/"+a+"/events"), p.listen(doorOrigin+"/a/"+b+"/events")
 	before := mine.until(t, `"state":"waiting"`)
 	h.want(h.post(m.path("/hold"), url.Values{"admission": {a}, "message": {"Five <b>minutes</b>"}}), http.StatusSeeOther, "holding")
-	h.want(h.post(m.path("/ask"), url.Values{"admission": {a}, "question": {"Who is your doctor?"}}), http.StatusSeeOther, "asking")
+	h.want(h.post(m.path("/ask"), url.Values{"admission": {a}, "message": {"Who is your doctor?"}}), http.StatusSeeOther, "asking")
 	mine.until(t, `"rev":"1.`)
 	if !strings.Contains(before, `"rev":"0.`) {
 		t.Errorf("the page is told no revision: %s", before)
@@ -59,7 +59,7 @@ func TestHostAndGuestTalkAtTheDoor(t *testing.T) {
 	}
 	h.want(h.post(m.path("/answer"), url.Values{"admission": {a}, "answer": {"refuse"}, "why": {"later"}, "message": {"We call you."}}), http.StatusSeeOther, "refusing")
 	mine.until(t, `"state":"refused"`)
-	if page := g.get("/a/" + a).body; !strings.Contains(page, "try again later") || !strings.Contains(page, "We call you.") {
+	if page := g.get("/a/" + a).body; !strings.Contains(page, "not possible just now") || !strings.Contains(page, "We call you.") {
 		t.Error("the guest is not told what the host gave to read")
 	}
 	others.cancel()

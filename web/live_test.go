@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,6 +71,41 @@ func TestWaitingRecoversByItself(t *testing.T) {
 	until(ctx, t, `document.getElementById("wait-lost").checkVisibility()`)
 	states <- event("state", `{"state":"waiting","host":true,"position":1}`)
 	until(ctx, t, `!document.getElementById("wait-lost").checkVisibility() && document.getElementById("wait-say").textContent.includes("knows")`)
+}
+
+// What the host says appears in the page; an answer that is being typed stays,
+// and so does the focus. What is new is read out.
+func TestWaitingHearsTheHostAndKeepsWhatIsTyped(t *testing.T) {
+	d := newDoor(t)
+	states := d.stream("/a/live/events")
+	w := waitingPage()
+	w.Admission, w.Rev = "live", "1"
+	w.Question, w.Asks = "What is your first name?", 1
+	var mu sync.Mutex
+	d.mux.HandleFunc("GET /a/live", func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		d.write(t, rw, r, w)
+	})
+	ctx := browse(t)
+	do(ctx, t, chromedp.Navigate(d.URL+"/a/live?lang=en"))
+	until(ctx, t, `document.title.startsWith("A question for you")`)
+	eval[any](ctx, t, `window.field = document.getElementById("reply"); field.focus(); field.value = "Je"; null`)
+	mu.Lock()
+	w.Held, w.Message, w.Rev, w.Asked = true, "Five minutes, please.", "2", true
+	mu.Unlock()
+	states <- event("state", `{"state":"waiting","host":true,"position":1,"rev":"2"}`)
+	until(ctx, t, `document.getElementById("said").textContent.includes("Five minutes, please.")`)
+	if !eval[bool](ctx, t, `field.isConnected && field.value === "Je" && document.activeElement === field`) {
+		t.Error("what was typed, or the focus, is lost")
+	}
+	if !eval[bool](ctx, t, `document.querySelector('form[action="/a/live/stay"]').checkVisibility() && document.getElementById("said").textContent.includes("Are you still there?")`) {
+		t.Error("the page does not ask whether one is still there")
+	}
+	do(ctx, t, chromedp.SendKeys("#reply", "anne\r"))
+	if got, want := d.alone(ctx, t), "/a/live/reply?attempt=attempt-1&csrf=csrf-of-this-reader&reply=Jeanne&to=1"; got != want {
+		t.Errorf("answering posted %q, want %q", got, want)
+	}
 }
 
 // A state that has a page of its own is shown by that page.
@@ -166,6 +202,12 @@ func TestConsoleAnnouncesAKnockAndStealsNothing(t *testing.T) {
 		t.Errorf("attempt = %q: a form kept the old one", got)
 	}
 
+	// An answer to the host's question is heard as a knock is.
+	c.Waiting = cards()[:3]
+	c.Waiting[1].Talk.Reply = "Paulette"
+	send(c)
+	until(ctx, t, `document.getElementById("said").textContent === "P. L. answers: Paulette"`)
+
 	// The card that has the focus goes: the focus stays near.
 	c.Waiting = []web.Card{cards()[0], cards()[2]}
 	send(c)
@@ -179,6 +221,30 @@ func TestConsoleAnnouncesAKnockAndStealsNothing(t *testing.T) {
 	c.Waiting = cards()
 	send(c)
 	until(ctx, t, `[...document.querySelectorAll(".knock")].map((e) => e.dataset.key).join() === "a-ad01,a-ad02,a-ad03,a-ad04,a-ad05"`)
+}
+
+// Each button of a card does what it says, with a script as without: the words
+// go where the button leads, and an admission names the name that was seen.
+func TestConsoleButtonsLeadWhereTheySay(t *testing.T) {
+	d, ctx, _ := liveConsole(t)
+	for _, c := range []struct{ press, want string }{
+		{`[data-key="a-ad01"] button[value=admit]`, "/m/live/answer?admission=ad01&answer=admit&attempt=attempt-1&csrf=csrf-of-this-reader&name=Jeanne+Moreau"},
+		{`[data-key="a-ad01"] button[formaction="/m/live/hold"]`, "/m/live/hold?admission=ad01&attempt=attempt-1&csrf=csrf-of-this-reader&name=Jeanne+Moreau"},
+		{`[data-key="q-ad01"] button`, "/m/live/ask?admission=ad01&attempt=attempt-1&csrf=csrf-of-this-reader&message=Hm&why="},
+		{`[data-key="q-ad01"] button[formaction="/m/live/hold"]`, "/m/live/hold?admission=ad01&attempt=attempt-1&csrf=csrf-of-this-reader&message=Hm&why="},
+		{`[data-key="q-ad01"] button[value=refuse]`, "/m/live/answer?admission=ad01&answer=refuse&attempt=attempt-1&csrf=csrf-of-this-reader&message=Hm&why="},
+		{`[data-key="n-ad01"] button`, "/m/live/rename?admission=ad01&attempt=attempt-1&csrf=csrf-of-this-reader&name=J."},
+	} {
+		before := len(d.posted())
+		eval[any](ctx, t, `document.querySelectorAll('[data-key="a-ad01"] details').forEach((d) => { d.open = true; });
+			document.querySelector('[data-key="q-ad01"] input[name=message]').value = "Hm";
+			document.querySelector('[data-key="n-ad01"] input[name=name]').value = "J.";
+			document.querySelector('`+c.press+`').click(); null`)
+		until(ctx, t, `[...document.querySelectorAll("form")].every((f) => f.ariaBusy !== "true")`)
+		if got := d.posted(); len(got) != before+1 || got[before] != c.want {
+			t.Errorf("%s posted %q, want %q", c.press, got[before:], c.want)
+		}
+	}
 }
 
 // The first of two who wait goes, the second slides under the finger: the
@@ -199,7 +265,7 @@ func TestConsoleTakesNoPressOnACardThatJustMoved(t *testing.T) {
 	for len(d.posted()) == 0 && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
 	}
-	want := "/m/live/answer?admission=ad02&answer=admit&attempt=attempt-1-again&csrf=csrf-of-this-reader"
+	want := "/m/live/answer?admission=ad02&answer=admit&attempt=attempt-1-again&csrf=csrf-of-this-reader&name=P.+L."
 	if got := d.posted(); len(got) != 1 || got[0] != want {
 		t.Errorf("posted %q, want %q", got, want)
 	}

@@ -24,6 +24,7 @@ func whole() []string {
 	return []string{
 		"home", "signins", "invitation", "invitation-early", "code-wrong", "name-faulty", "waiting", "waiting-admitted", "entering", "done-left",
 		"refused-not_found", "fault", "meetings", "new-faulty", "created", "console", "console-locked",
+		"console-calm", "waiting-question", "waiting-there", "waiting-asked", "done-lapsed", "done-refused-later", "name-fixed",
 	}
 }
 
@@ -67,6 +68,9 @@ func TestLooks(t *testing.T) {
 				if first {
 					do(ctx, t, chromedp.Navigate(d.URL+"/x/"+e.name+"?lang="+l.lang))
 					eval[any](ctx, t, checker+"\n;null")
+					if e.name == "console-calm" { // the one that is looked at with everything opened
+						eval[any](ctx, t, `document.querySelectorAll(".knock details").forEach((d) => { d.open = true; });null`)
+					}
 				}
 				name := fmt.Sprintf("%s.%s.%s.%d", e.name, l.lang, l.scheme, l.width)
 				judged(ctx, t, name, first)

@@ -258,9 +258,10 @@ test("the host's changes are obeyed and said; an unknown state is asked about", 
   const s = await started({ microphone: true, camera: true });
   room.localParticipant.isMicrophoneEnabled = true;
   room.published = [];
-  say({ state: "admitted", locked: true, settings: { ...all, microphone: false } });
+  say({ state: "admitted", locked: true, name: "J. D.", settings: { ...all, microphone: false } });
   assert.equal(s.view().locked, true);
-  assert.deepEqual(s.view().notices.map((n) => n.word), ["notice.locked"]);
+  assert.equal(s.view().name, "J. D.");
+  assert.deepEqual(s.view().notices.map((n) => [n.word, n.values?.name]), [["notice.locked", undefined], ["notice.renamed", "J. D."]]);
   assert.deepEqual(room.published, [["microphone", false]]);
   const before = asked.length;
   say({ state: "something new" });

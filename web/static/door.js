@@ -310,7 +310,7 @@ function hostConsole(live) {
     if (form.ariaBusy === "true") return;
     form.ariaBusy = "true";
     try {
-      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form, event.submitter)) });
+      const answer = await fetch(event.submitter?.getAttribute("formaction") ?? form.action, { method: "POST", body: new URLSearchParams(new FormData(form, event.submitter)) });
       const page = parse(await answer.text());
       const fresh = page.querySelector("#live .panes");
       if (!fresh) throw new Error([page.querySelector("h1"), page.querySelector(".lead")].map((el) => el?.textContent ?? "").join(". "));

@@ -297,6 +297,7 @@ export class Session {
     } else if (is.locked !== was.locked) {
       this.say(is.locked ? "notice.locked" : "notice.unlocked");
     }
+    if (was.name && is.name !== was.name) this.say("notice.renamed", { name: is.name });
   }
 
   // obey switches off what the host no longer allows. The conference server
