@@ -371,3 +371,53 @@ func TestShards(t *testing.T) {
 		}
 	})
 }
+
+// TestBusyShard: where packets come faster than they are moved they are
+// gathered; all of them arrive, once and in their order, both ways.
+func TestBusyShard(t *testing.T) {
+	t.Parallel()
+	const clients, rounds = 10, 200
+	s := start(t, config())
+	peer := newPeer(t)
+	var all []*caller
+	for i := range byte(clients) {
+		a := dialFrom(t, s, "udp", s.Issue(fmt.Sprintf("adm-%d", i), time.Now()), 1+i)
+		if a.allocate() != 0 || a.bind(0x4000, peer.LocalAddr()) != 0 {
+			t.Fatal("no relay")
+		}
+		all = append(all, a)
+	}
+	for round := range rounds {
+		want := make(map[string][]string)
+		for n := range 3 {
+			words := fmt.Sprintf("%d, %d", round, n)
+			for _, a := range all {
+				a.send(channelData(0x4000, []byte(words)))
+				want[a.relay.String()] = append(want[a.relay.String()], words)
+			}
+		}
+		got := make(map[string][]string)
+		for range 3 * clients {
+			b := make([]byte, 100)
+			_ = peer.SetReadDeadline(time.Now().Add(patience))
+			n, from, err := peer.ReadFromUDP(b)
+			if err != nil {
+				t.Fatalf("round %d: %v after %v", round, err, got)
+			}
+			got[from.String()] = append(got[from.String()], string(b[:n]))
+			if _, err := peer.WriteToUDP(b[:n], from); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("round %d up (-want +got):\n%s", round, diff)
+		}
+		for _, a := range all {
+			for _, words := range want[a.relay.String()] {
+				if b, err := a.receive(patience); err != nil || string(b[4:4+len(words)]) != words {
+					t.Fatalf("round %d down: %q, %v, want %q", round, b, err, words)
+				}
+			}
+		}
+	}
+}

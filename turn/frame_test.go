@@ -247,11 +247,12 @@ func FuzzStream(f *testing.F) {
 	f.Add([]byte{0x40, 0, 0xff, 0xff})
 	f.Add([]byte{0x40, 0, 0, 1, 'x'})
 	f.Add(request[:19])
+	f.Add(append([]byte{0, 3, 0, 2}, request[4:]...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rest := b
 		for _, frame := range turn.ReadStream(b) {
 			size, ok := turn.FrameSize(frame[:4])
-			if !ok || size != len(frame) || size >= 2048 || !bytes.HasPrefix(rest, frame) {
+			if !ok || size%4 != 0 || size != len(frame) || size >= 2048 || !bytes.HasPrefix(rest, frame) {
 				t.Fatalf("read %x of %x", frame, rest)
 			}
 			rest = rest[size:]
@@ -264,6 +265,7 @@ func FuzzChannelData(f *testing.F) {
 	f.Add([]byte{0x40, 0, 0, 2, 1, 2})
 	f.Add([]byte{0x40, 0, 0xff, 0xff})
 	f.Add([]byte{0, 3, 0, 8, 0x21, 0x12, 0xa4, 0x42})
+	f.Add([]byte{0, 3, 0, 2})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if turn.ChannelDataOK(b) && int(binary.BigEndian.Uint16(b[2:])) > len(b)-4 {
 			t.Fatal("passed more than there is")
