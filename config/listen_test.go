@@ -35,3 +35,12 @@ func TestT32WhoSaysWhoIsToldApart(t *testing.T) {
 		}
 	}
 }
+
+func TestOpsOnASocket(t *testing.T) {
+	for address, ok := range map[string]bool{"unix:/run/vestibule/ops.sock": true, "unix:ops.sock": false, "unix:": false, "/run/ops.sock": false, `""`: true} {
+		src := bytes.Replace(config.Example, []byte("  ops: 127.0.0.1:9464"), []byte("  ops: "+address), 1)
+		if _, faults := config.Parse("f", src); (len(faults) == 0) != ok {
+			t.Errorf("ops: %s: %v", address, faults)
+		}
+	}
+}

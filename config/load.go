@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"vestibule/house"
 	"vestibule/policy"
 )
 
@@ -132,7 +134,9 @@ func (c *checker) all() {
 	c.bad(f.Secret == "", "secret", "is missing", "openssl rand -base64 48 > FILE; chmod 600 FILE; secret: file:FILE")
 	c.address(f.Listen.HTTPS, "listen.https", false)
 	c.address(f.Listen.HTTP, "listen.http", true)
-	c.address(f.Listen.Ops, "listen.ops", true)
+	if path, unix := strings.CutPrefix(f.Listen.Ops, house.UnixPrefix); !unix || !filepath.IsAbs(path) {
+		c.address(f.Listen.Ops, "listen.ops", true)
+	}
 	c.between(f.Listen.PerSource, "listen.per_source", 1, 1<<20)
 	c.prefixes(f.Listen.Trusted, "listen.trusted")
 	c.prefixes(f.Listen.Proxies, "listen.proxies")

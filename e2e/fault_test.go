@@ -161,11 +161,11 @@ func TestT63RedisDownAtStart(t *testing.T) {
 func ready(t *testing.T, i *inside) int {
 	t.Helper()
 	w := &status{}
-	req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "/readyz", nil)
+	req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "http://127.0.0.1/readyz", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.product.Ops().ServeHTTP(w, req)
+	i.product.Ops("127.0.0.1:0").ServeHTTP(w, req)
 	return w.code
 }
 

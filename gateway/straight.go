@@ -18,6 +18,12 @@ func straight(r *http.Request) bool {
 	if strings.ContainsFunc(r.RequestURI, odd) {
 		return false
 	}
+	// A tunnel, an echo of the request's own headers, any protocol but one: not
+	// here, whatever stands behind thinks of it (T30).
+	up := r.Header["Upgrade"]
+	if len(up) > 1 || len(up) == 1 && !strings.EqualFold(up[0], "websocket") || r.Method == http.MethodConnect || r.Method == http.MethodTrace {
+		return false
+	}
 	lengths := r.Header["Content-Length"]
 	return len(lengths) == 0 || len(lengths) == 1 && lengths[0] != "" && strings.Trim(lengths[0], "0123456789") == ""
 }

@@ -21,3 +21,6 @@ func Origin(l Limits, peer string, forwarded []string) string { return l.origin(
 
 // From has next see whom listed proxies bring.
 func From(l Limits, next http.Handler) http.Handler { return l.from(next) }
+
+// Known is what stands before the metrics.
+func Known(on string, next http.Handler) http.Handler { return known(on, next) }

@@ -195,9 +195,9 @@ func (h *House) Guard(ln net.Listener) net.Listener { return h.c.Limits.Guard(ln
 // Handler answers both origins, counted.
 func (h *House) Handler() http.Handler { return h.c.Limits.from(h.ops.count(h.Gateway)) }
 
-// Ops answers /livez, /readyz and /metrics. It belongs on a listener that
-// participants cannot reach.
-func (h *House) Ops() http.Handler { return h.ops }
+// Ops answers /livez, /readyz and /metrics on a listener at the given address,
+// which participants must not reach.
+func (h *House) Ops(on string) http.Handler { return known(on, h.ops.mux) }
 
 // Run keeps the house going until ctx ends, then shuts it: the waiting are
 // told, connections end, the relay closes.

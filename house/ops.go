@@ -2,8 +2,11 @@ package house
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,7 +54,33 @@ func newOps(k Keeper, h *House) *ops {
 	return o
 }
 
-func (o *ops) ServeHTTP(w http.ResponseWriter, r *http.Request) { o.mux.ServeHTTP(w, r) }
+// known answers next to who asks for this very machine: by address, as
+// localhost or by the name in on, the address that is listened on. Any other
+// name is one that a page in a browser nearby had resolved to here (DNS
+// rebinding, T31). A Unix socket no page can reach.
+func known(on string, next http.Handler) http.Handler {
+	name := hostname(on)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked := hostname(r.Host)
+		_, err := netip.ParseAddr(asked)
+		if err != nil && asked != "localhost" && (name == "" || asked != name) && !strings.HasPrefix(on, UnixPrefix) {
+			say(w, http.StatusMisdirectedRequest, "not served under this name")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// UnixPrefix begins an address that is a Unix socket's path.
+const UnixPrefix = "unix:"
+
+// hostname is host:port without the port, in small letters.
+func hostname(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
+	}
+	return strings.ToLower(strings.Trim(address, "[]"))
+}
 
 func say(w http.ResponseWriter, code int, word string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,7 +80,7 @@ func serve(ctx context.Context, b *config.Built, log *slog.Logger) error {
 		})
 	}
 	if on.ops != nil {
-		g.Go(func() error { return house.Serve(ctx, on.ops, h.Ops(), nil, time.Second, log) })
+		g.Go(func() error { return house.Serve(ctx, on.ops, h.Ops(b.File.Listen.Ops), nil, time.Second, log) })
 	}
 	err = g.Wait()
 	log.InfoContext(context.WithoutCancel(ctx), "door closed")
@@ -91,12 +92,11 @@ func serve(ctx context.Context, b *config.Built, log *slog.Logger) error {
 
 // listen opens every socket before anything is served.
 func listen(ctx context.Context, f *config.File) (on listeners, err error) {
-	var lc net.ListenConfig
 	open := func(address, key string) net.Listener {
 		if address == "" {
 			return nil
 		}
-		ln, lerr := lc.Listen(ctx, "tcp", address)
+		ln, lerr := bind(ctx, address)
 		if lerr != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", key, lerr))
 			return nil
@@ -107,4 +107,20 @@ func listen(ctx context.Context, f *config.File) (on listeners, err error) {
 	on.http = open(f.Listen.HTTP, "listen.http")
 	on.ops = open(f.Listen.Ops, "listen.ops")
 	return on, err
+}
+
+// bind opens a TCP address or a Unix socket. One that an earlier process left
+// behind is in the way and answers nobody.
+func bind(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	path, unix := strings.CutPrefix(address, house.UnixPrefix)
+	if !unix {
+		return lc.Listen(ctx, "tcp", address)
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("removing an old socket: %w", err)
+		}
+	}
+	return lc.Listen(ctx, "unix", path)
 }

@@ -124,7 +124,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 		run: func(ctx context.Context) error {
 			g, ctx := errgroup.WithContext(ctx)
 			g.Go(func() error { return h.Run(ctx) })
-			g.Go(func() error { return house.Serve(ctx, ops, h.Ops(), nil, time.Second, s.Logger) })
+			g.Go(func() error { return house.Serve(ctx, ops, h.Ops(ops.Addr().String()), nil, time.Second, s.Logger) })
 			return g.Wait()
 		},
 		meeting: func(ctx context.Context) (ready, error) {
