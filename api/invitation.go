@@ -135,6 +135,9 @@ func (s *Server) listInvitations(w http.ResponseWriter, r *http.Request, c *call
 	}
 	list := make([]invitationView, 0, len(snap.Invitations))
 	for _, v := range snap.Invitations {
+		if v.Shared {
+			continue // nobody was invited by it
+		}
 		list = append(list, s.invitation(&snap.Meeting, &v, c))
 	}
 	slices.SortFunc(list, func(a, b invitationView) int { return cmp.Or(a.order-b.order, cmp.Compare(a.ID, b.ID)) })

@@ -35,6 +35,7 @@ type Dialin struct {
 	PerMinute int      `yaml:"per_minute"`
 	Peers     []Peer   `yaml:"peers"`
 	OnlyPeers bool     `yaml:"only_peers"`
+	Shared    bool     `yaml:"shared_codes"`
 	Leg       Leg      `yaml:"leg"`
 }
 
@@ -160,7 +161,7 @@ func (b *builder) dialin(h *house.Config, certs *cert.Certs, passes room.Passes)
 			Target: b.leg(passes), Total: d.Calls, PerSource: d.PerSource, PerMinute: d.PerMinute, Burst: d.PerSource,
 		},
 		Media:  media.Config{Addr: at, Low: uint16(d.MinPort), High: uint16(d.MaxPort)},
-		Joiner: rooms, Voice: voice, Lang: d.Lang, Chime: d.Chime, Dial: d.Dial,
+		Joiner: rooms, Voice: voice, Lang: d.Lang, Chime: d.Chime, Dial: d.Dial, SharedCodes: d.Shared,
 	}
 	if d.Public != "" {
 		p.SIP.Public, err = netip.ParseAddr(d.Public)

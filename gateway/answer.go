@@ -118,6 +118,11 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request, id meeting.ID, m
 	return consoleAgain(w, r, id, err)
 }
 
+// share opens a code that many may dial, or a new one in its place.
+func (s *Server) share(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	return consoleAgain(w, r, id, s.c.Lobby.Share(r.Context(), id, me.Key(), s.attempt(w, r)))
+}
+
 // hostEnter takes a host into the room of their meeting, which opens it.
 func (s *Server) hostEnter(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
 	ses, err := s.session(r.Context(), r)

@@ -12,6 +12,9 @@ import (
 // only said. near is the host's own network.
 func (s *Server) card(snap *lobby.Snapshot, a *meeting.Admission, near meeting.Net, now time.Time) web.Card {
 	v := snap.Invitations[a.Invitation]
+	if v.Shared {
+		v.Name = a.Name // as the device calls itself
+	}
 	c := web.Card{
 		Admission: a.ID, Invited: v.Name, Name: a.Name, CoHost: a.Role == meeting.Host, Sure: snap.Sure(a),
 		Proof: s.proof(&a.Person), Waited: now.Sub(a.Knocked), Agent: a.Agent, Zone: snap.Meeting.Zone,

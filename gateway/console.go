@@ -66,6 +66,7 @@ func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame
 	c := web.Console{
 		Frame: f, Meeting: string(m.ID), Title: m.Title, Times: times(m), Phase: m.Phase, Locked: m.Locked,
 		MayEnter: !m.Over(now), Invitees: s.invitees(snap, true), Log: s.entries(snap, me),
+		Shared: s.shared(snap, now),
 	}
 	if m.Over(now) && m.Phase != meeting.Cancelled {
 		c.Phase = meeting.Ended
@@ -103,11 +104,26 @@ func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame
 	return c
 }
 
+// shared is the code that many may dial, where the site lets hosts open one.
+func (s *Server) shared(snap *lobby.Snapshot, now time.Time) web.Shared {
+	if !s.c.Lobby.MayShare(&snap.Meeting) || snap.Meeting.Over(now) {
+		return web.Shared{}
+	}
+	v, open := snap.Shared()
+	if !open {
+		return web.Shared{May: true}
+	}
+	return web.Shared{May: true, Invitation: v.ID, Dial: web.Dial(s.c.Lobby.Dial(&snap.Meeting, &v))}
+}
+
 // invitees lists who was invited and what became of it.
 func (s *Server) invitees(snap *lobby.Snapshot, links bool) []web.Invitee {
 	var list []web.Invitee
 	for id := range snap.Invitations {
 		v := snap.Invitations[id]
+		if v.Shared {
+			continue // nobody was invited by it
+		}
 		i := web.Invitee{
 			Invitation: v.ID, Name: v.Name, Mailbox: s.c.Lobby.Email(v.Email), Phone: s.c.Lobby.Phone(v.Phone), Mails: v.Email != "", CoHost: v.Role == meeting.Host, State: s.inviteeState(snap, &v),
 			Incident: incidentOf(snap, &v),

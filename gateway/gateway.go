@@ -264,6 +264,7 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("POST /m/{meeting}/enter", s.change(s.hostOnly(s.hostEnter)))
 	m.Handle("POST /m/{meeting}/mail", s.change(s.hostOnly(s.mail)))
 	m.Handle("POST /m/{meeting}/revoke", s.change(s.hostOnly(s.revoke)))
+	m.Handle("POST /m/{meeting}/share", s.change(s.hostOnly(s.share)))
 	if s.c.API != nil {
 		m.Handle("/api/v1/", s.c.API)
 	}

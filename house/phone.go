@@ -24,15 +24,16 @@ type Phone struct {
 	// Lang greets callers; Chime tells them of who comes and goes.
 	Lang  string
 	Chime bool
-	// Dial is lobby.Config's.
-	Dial []string
+	// Dial and SharedCodes are lobby.Config's.
+	Dial        []string
+	SharedCodes bool
 }
 
-func (p *Phone) dial() []string {
+func (p *Phone) dial() (addresses []string, shared bool) {
 	if p == nil {
-		return nil
+		return nil, false
 	}
-	return p.Dial
+	return p.Dial, p.SharedCodes
 }
 
 // phone builds the phone door, where there is one.

@@ -120,7 +120,7 @@ func (l *Lobby) codes() auth.Codes { return auth.Codes{Key: l.mac("codes")} }
 // current refuses a link that a newer one replaced.
 func current(d *meeting.Docs, generation uint16) *meeting.Refusal {
 	switch {
-	case d.Meeting.ID == "" || d.Invitation.ID == "":
+	case d.Meeting.ID == "" || d.Invitation.ID == "" || d.Invitation.Shared:
 		return meeting.Refuse(meeting.NotFound)
 	case uint16(d.Invitation.Generation) != generation:
 		return meeting.Refuse(meeting.Revoked)

@@ -68,7 +68,7 @@ func (l *Lobby) number(id meeting.ID, n int) string {
 // prove more than a code can. It dies with the link: withdrawn, replaced or
 // expelled.
 func (l *Lobby) DialCode(id meeting.ID, v *meeting.Invitation) string {
-	if v.Revoked || v.Match.Claim != "" {
+	if v.Revoked || v.Match.Claim != "" || v.Shared && !l.c.SharedCodes {
 		return ""
 	}
 	gen := binary.BigEndian.AppendUint32(nil, v.Generation)
@@ -231,6 +231,12 @@ func (l *Lobby) dialIn(ctx context.Context, id meeting.ID, invitation, code stri
 			return outcome{No: no}, err
 		}
 		a := l.arrival(id, &d, c, now)
+		if d.Invitation.Shared {
+			a = l.strange(id, c)
+			if d, err = t.clear(d); err != nil {
+				return outcome{}, err
+			}
+		}
 		if d, err = t.seat(d, d.Invitation.Seats, a); err != nil {
 			return outcome{}, err
 		}

@@ -34,7 +34,7 @@ func (s *Snapshot) Warnings(a *meeting.Admission) []Warning {
 	v, p := s.Invitations[a.Invitation], &a.Person
 	is := map[Warning]bool{
 		NothingProved:  !p.Verified(),
-		LinkElsewhere:  a.Elsewhere || len(v.Seats) > 1,
+		LinkElsewhere:  a.Elsewhere || len(v.Seats) > 1 && !v.Shared,
 		NameDiffers:    p.Name != "" && v.Name != "" && !Resembles(p.Name, v.Name) && !Resembles(Initials(p.Name), v.Name),
 		AddressDiffers: v.Email != "" && p.Email != "" && meeting.FoldAddress(p.Email) != meeting.FoldAddress(v.Email),
 		NameLikeHost:   s.likeHost(a),
@@ -69,6 +69,9 @@ func (s *Snapshot) likeHost(a *meeting.Admission) bool {
 // a host who is warned of two devices sees both (T03).
 func (s *Snapshot) Uses(a *meeting.Admission) []meeting.Admission {
 	var list []meeting.Admission
+	if s.Invitations[a.Invitation].Shared {
+		return nil // a code that is meant to be used by many
+	}
 	for _, seat := range s.Invitations[a.Invitation].Seats {
 		if b, ok := s.Admission(seat.Admission); ok && b.ID != a.ID {
 			list = append(list, b)

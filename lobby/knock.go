@@ -210,7 +210,7 @@ func Facts(d *meeting.Docs, p *meeting.Person, now time.Time) policy.Facts {
 	f.Meeting.JoinBeforeHost = d.Meeting.Settings.JoinBeforeHost
 	v := &d.Invitation
 	f.Invitation.Present = v.ID != ""
-	f.Invitation.Revoked = v.Revoked
+	f.Invitation.Revoked, f.Invitation.Shared = v.Revoked, v.Shared
 	f.Invitation.Role = v.Role
 	f.Invitation.MatchesClaim = v.Match.Claim == "" || p.Meets(v.Match)
 	f.Invitation.AddressMatches = addressMatches(v, p)

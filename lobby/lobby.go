@@ -107,6 +107,9 @@ type Config struct {
 	Emails Emails
 	// Names is the site's rule for guests' names. Default NamesFree.
 	Names NameRule
+	// SharedCodes lets a host open one code for a meeting that anybody may
+	// dial. It proves nobody: who comes by it is never let in by a rule.
+	SharedCodes bool
 	// Contact is whom a guest may call, shown in mails and pages.
 	Contact string
 	// Early is how long before its start a link begins to work. Default 15m;

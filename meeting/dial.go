@@ -9,6 +9,10 @@ import (
 // was proved; the subject is the invitation.
 const DialIssuer = "dial:"
 
+// SharedIssuer is the issuer of a caller of whom nothing was proved: they typed
+// a code that many share. The subject is the call.
+const SharedIssuer = "shared:"
+
 // Line is what is known of a caller's device. Only Address and Encrypted are
 // seen by the door itself; the rest is the device's own word.
 type Line struct {

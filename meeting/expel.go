@@ -37,7 +37,9 @@ func (e Expel) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 		d.Meeting.Banned = append(slices.Clip(d.Meeting.Banned), key)
 	}
 	d.Meeting.Hosts = slices.DeleteFunc(slices.Clone(d.Meeting.Hosts), func(k Key) bool { return k == key })
-	if d.Invitation.ID != "" {
+	if d.Invitation.Shared {
+		d.Invitation.Generation++ // the others are told the new code
+	} else if d.Invitation.ID != "" {
 		d.Invitation.Revoked = true
 		d.Invitation.Code = Code{Sent: d.Invitation.Code.Sent}
 	}

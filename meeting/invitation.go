@@ -16,6 +16,9 @@ type Invitation struct {
 	// Match is the claim the invitee must carry; zero asks none.
 	Match Match `json:"match"`
 	Role  Role  `json:"role"`
+	// Shared marks the code that many may dial and that proves nobody. Its link
+	// opens nothing, and whoever comes by it is let in by a host alone.
+	Shared bool `json:"shared,omitempty"`
 	// Order is the line of the invitation on the host's list.
 	Order int    `json:"order,omitempty"`
 	Lang  string `json:"lang,omitempty"`
@@ -45,6 +48,9 @@ type Invitation struct {
 // MaxSeats bounds the admissions one link can make, so that a link posted in
 // public cannot fill the waiting room.
 const MaxSeats = 8
+
+// MaxShared bounds the callers that use a shared code at once.
+const MaxShared = 50
 
 // Seat points from an invitation to one admission made through it.
 type Seat struct {

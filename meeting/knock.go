@@ -74,7 +74,8 @@ func (k Knock) admission(d *Docs, elsewhere, admit bool, now time.Time) (What, s
 		Elsewhere: elsewhere, Knocked: now, Consented: k.Consented, Rule: k.Rule,
 	}
 	// A link that was used before never admits by rule: the host decides (T03).
-	if admit && (!elsewhere || k.Role == Host) {
+	// Nor does a code that many share, whatever a rule says.
+	if admit && k.Person.Verified() && (!elsewhere || k.Role == Host) {
 		d.Admission.State, d.Admission.Decided = Admitted, now
 		return LetIn, k.Rule, "", nil
 	}
@@ -89,7 +90,11 @@ func (d *Docs) take(s Seat, now time.Time) (elsewhere, ok bool) {
 		d.Meeting.Seats = append(giveWay(d.Meeting.Seats, s.Person), s)
 		return false, true
 	}
-	if len(v.Seats) >= MaxSeats {
+	switch {
+	case v.Shared && len(v.Seats) < MaxShared:
+		v.Seats = append(slices.Clip(v.Seats), s)
+		return false, true
+	case len(v.Seats) >= MaxSeats:
 		return false, false
 	}
 	if v.Bound == "" {
@@ -128,7 +133,7 @@ func (k Knock) hard(d *Docs, now time.Time) *Refusal {
 	switch {
 	case slices.Contains(d.Meeting.Banned, key) && key != "":
 		return Refuse(Removed)
-	case !k.Person.Verified():
+	case !k.Person.Verified() && (!d.Invitation.Shared || key == ""):
 		return Refuse(Unverified)
 	case k.Role == Host && k.Person.Evidence.Method != OIDC:
 		return Refuse(NotHost) // a mailbox is not enough to command (T41)

@@ -66,6 +66,14 @@ func builtIn(f *Facts) (Decision, bool) {
 		return refuse(meeting.Over)
 	case f.Invitation.Present && f.Invitation.Revoked:
 		return refuse(meeting.Revoked)
+	case f.Invitation.Shared && f.Now.Before(opens):
+		return refuse(meeting.TooEarly)
+	case f.Invitation.Shared && m.Locked && !f.Back:
+		return refuse(meeting.IsLocked)
+	case f.Invitation.Shared && f.Invitation.Present:
+		// Whoever comes by a code that many share is let in by a host, never
+		// by a rule (T52).
+		return Decision{Verdict: Wait, Rule: BuiltIn}, true
 	case !p.Verified || p.Method == meeting.Unproved || p.Method > meeting.OIDC:
 		return refuse(meeting.Unverified)
 	case p.Role == meeting.Host && p.Method != meeting.OIDC:

@@ -89,6 +89,8 @@ type Invitation struct {
 	MatchesClaim bool
 	// AddressMatches is set when they proved the address it was sent to.
 	AddressMatches bool
+	// Shared is set when it is a code that many share: it proves nobody.
+	Shared bool
 	// UsedElsewhere is set when the link was used before, on another device
 	// or by somebody else (T03).
 	UsedElsewhere bool

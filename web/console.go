@@ -22,7 +22,8 @@ type Console struct {
 	Inside   []Participant
 	Invitees []Invitee
 	// Calm stops the page without a script from refreshing, to write in peace.
-	Calm bool
+	Calm   bool
+	Shared Shared
 	// Log is what happened a moment ago, newest first.
 	Log []Entry
 }
@@ -37,6 +38,14 @@ func (ConsoleLive) file() string { return "console" }
 
 // Live returns the part that changes.
 func (c Console) Live() ConsoleLive { return ConsoleLive(c) }
+
+// Shared is the dial-in code that the host may read out to many. Whoever comes
+// by it is not verified.
+type Shared struct {
+	May        bool   // the host may open one
+	Invitation string // empty: none is open
+	Dial       Dial
+}
 
 // PhaseKey names the phase in the catalogue.
 func (c ConsoleLive) PhaseKey() string { return phaseKey(c.Phase) }

@@ -305,6 +305,13 @@ func consoleExamples() []example {
 	first.Phase, first.Waiting, first.Inside, first.Log = meeting.Planned, nil, nil, nil
 	quiet.Waiting, quiet.Locked, quiet.MayEnter = nil, true, false
 	over.Phase, over.Waiting, over.Inside, over.MayEnter = meeting.Ended, nil, nil, false
+	first.Shared = web.Shared{May: true}
+	shared := open
+	shared.Waiting, shared.Log = []web.Card{{
+		Admission: "ad06", Invited: "Salle 1", Name: "Salle 1", Line: web.Line{Kind: "SIP", Claims: "Salle 1", Address: "192.0.2.9"},
+		Warnings: []web.Warning{"nothing_proved", "not_encrypted"},
+	}}, nil
+	shared.Shared = web.Shared{May: true, Invitation: "0011223344556677", Dial: web.Dial{Number: "123456789", Code: "87654321", Addresses: []string{"sip:visio.exemple.fr"}}}
 	logs.Waiting, logs.Log = cards()[:1], nil
 	for d := web.Knocked; d <= web.DidLapse; d++ {
 		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie"}, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie", By: "Dr Karim Benali"})
@@ -328,6 +335,7 @@ func consoleExamples() []example {
 		{"console-first", first},
 		{"console-phone", texted},
 		{"console-locked", quiet},
+		{"console-shared", shared},
 		{"console-over", over},
 		{"console-log", logs},
 		{"console-cuts", unsure},

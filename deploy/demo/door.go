@@ -161,7 +161,7 @@ func telephone(ctx context.Context, s surroundings, backend *livekit.Backend) (*
 	return &house.Phone{
 		SIP:   sip.Config{UDP: []string{at}, TCP: []string{at}, PerSource: 1000, PerMinute: 6000, Burst: 1000, Silent: 20 * time.Second, Target: leg},
 		Media: media.Config{Addr: netip.AddrFrom4([4]byte{127, 0, 0, 1})}, Joiner: rooms, Voice: voice, Lang: s.Language,
-		Dial: []string{"sip:" + at},
+		Dial: []string{"sip:" + at}, SharedCodes: true,
 	}, nil
 }
 
