@@ -131,7 +131,7 @@ func (s *Server) person(p *meeting.Person) personView {
 		Method: [...]string{"unproved", "dial_code", "mailbox", "telephone", "oidc"}[min(e.Method, meeting.OIDC)],
 		Issuer: p.Issuer, Subject: p.Subject, Name: p.Name, Email: s.c.Lobby.Email(p.Email), Phone: s.c.Lobby.Phone(p.Phone), EmailVerified: e.EmailVerified,
 		Provider: e.Provider, Organisation: e.Organisation, Member: e.Member, ACR: e.ACR, AMR: e.AMR,
-		ProvedAt: moment(e.At), Claims: e.Claims,
+		ProvedAt: moment(e.At), Claims: s.claims(e.Claims),
 	}
 	switch p.Issuer {
 	case meeting.MailboxIssuer:
@@ -139,13 +139,26 @@ func (s *Server) person(p *meeting.Person) personView {
 	case meeting.TelephoneIssuer:
 		v.Subject = v.Phone
 	}
-	if v.Email != p.Email { // nor by another way
-		v.Claims = maps.Clone(e.Claims)
-		maps.DeleteFunc(v.Claims, func(_ string, values []string) bool {
-			return slices.ContainsFunc(values, func(c string) bool { return strings.Contains(c, "@") })
-		})
-	}
 	return v
+}
+
+// claims are those of a person. One that holds an address, such as Entra's
+// preferred_username, must not show what the site hides.
+func (s *Server) claims(all map[string][]string) map[string][]string {
+	shown := maps.Clone(all)
+	for name, values := range shown {
+		list := make([]string, 0, len(values))
+		for _, v := range values {
+			if strings.Contains(v, "@") {
+				v = s.c.Lobby.Email(v)
+			}
+			if v != "" {
+				list = append(list, v)
+			}
+		}
+		shown[name] = list
+	}
+	return shown
 }
 
 // listAdmissions answers who waits, or who else is at the door or inside.

@@ -98,6 +98,8 @@ type site struct {
 	log   *journal
 	doc   *document
 	keys  map[string]string // by id
+	// change is what the lobby's configuration has of the test's own.
+	change []func(*lobby.Config)
 	// hashes are the keys'.
 	hashes map[string]string
 	done   map[string]bool // operations that answered well
@@ -107,9 +109,9 @@ type site struct {
 // who is another host.
 func open(t *testing.T, edit func(*api.Config)) *site { return openWith(t, edit, nil) }
 
-func openWith(t *testing.T, edit func(*api.Config), tune func(*api.Server)) *site {
+func openWith(t *testing.T, edit func(*api.Config), tune func(*api.Server), change ...func(*lobby.Config)) *site {
 	t.Helper()
-	s := &site{t: t, store: store.NewMemory(), box: &box{}, log: &journal{}, doc: read(t), keys: map[string]string{}, hashes: map[string]string{}, done: map[string]bool{}}
+	s := &site{t: t, change: change, store: store.NewMemory(), box: &box{}, log: &journal{}, doc: read(t), keys: map[string]string{}, hashes: map[string]string{}, done: map[string]bool{}}
 	s.shelf = &streams{Memory: s.store, used: map[string]bool{}}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var c api.Config
@@ -129,10 +131,14 @@ func openWith(t *testing.T, edit func(*api.Config), tune func(*api.Server)) *sit
 // open opens the lobby, which notes changes for the hooks.
 func (s *site) open(log *slog.Logger, hooks []api.Hook) {
 	var err error
-	s.lobby, err = lobby.New(lobby.Config{
+	c := lobby.Config{
 		Documents: api.Note(s.store, s.shelf, hooks), Shelf: s.store, Backend: rooms{}, Mailer: s.box,
 		Secret: []byte(strings.Repeat("k", 32)), Door: door, Logger: log,
-	})
+	}
+	for _, f := range s.change {
+		f(&c)
+	}
+	s.lobby, err = lobby.New(c)
 	if err != nil {
 		s.t.Fatal(err)
 	}
