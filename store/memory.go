@@ -39,7 +39,7 @@ type shard struct {
 	values   map[string]value
 	taken    map[string]taken
 	counts   map[string]count
-	owners   map[string]map[meeting.ID]entry
+	owners   map[string]shelf
 	sweep    time.Time // when to drop expired things next
 }
 
@@ -73,7 +73,7 @@ func NewMemory() *Memory {
 			values:   map[string]value{},
 			taken:    map[string]taken{},
 			counts:   map[string]count{},
-			owners:   map[string]map[meeting.ID]entry{},
+			owners:   map[string]shelf{},
 		}
 	}
 	return s

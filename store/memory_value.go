@@ -165,7 +165,7 @@ func (s *Memory) Index(ctx context.Context, owner string, m meeting.ID, ends, ex
 	}
 	defer h.mu.Unlock()
 	if h.owners[owner] == nil {
-		h.owners[owner] = map[meeting.ID]entry{}
+		h.owners[owner] = shelf{}
 	}
 	h.owners[owner][m] = entry{ends.UnixMilli(), expires}
 	cleanIndex(h.owners[owner], now)
@@ -196,19 +196,69 @@ func (s *Memory) Owned(ctx context.Context, owner string, from time.Time, limit 
 	defer h.mu.Unlock()
 	list := h.owners[owner]
 	cleanIndex(list, now)
+	return list.sorted(func(e entry) bool { return e.ends >= from.UnixMilli() }, limit), nil
+}
+
+// Lease gives at most limit meetings of an owner whose end has come the end
+// until, and returns them: nobody else is given them before. An owner can so be
+// a queue, with the end as the time at which a meeting is due.
+func (s *Memory) Lease(ctx context.Context, owner string, now, until time.Time, limit int) ([]meeting.ID, error) {
+	if err := checkLimit(limit, maxDocs); err != nil {
+		return nil, fmt.Errorf("leasing: %w", err)
+	}
+	h, clock, err := s.lock(ctx, owner)
+	if err != nil {
+		return nil, fmt.Errorf("leasing: %w", err)
+	}
+	defer h.mu.Unlock()
+	list := h.owners[owner]
+	cleanIndex(list, clock)
+	ids := list.sorted(func(e entry) bool { return e.ends <= now.UnixMilli() }, limit)
+	for _, m := range ids {
+		list[m] = entry{until.UnixMilli(), list[m].expires}
+	}
+	return ids, nil
+}
+
+// Release gives a meeting that was leased until then its next end, or takes it
+// from its owner's where that is zero. A meeting that was indexed meanwhile
+// stays as it is.
+func (s *Memory) Release(ctx context.Context, owner string, m meeting.ID, until, next time.Time) error {
+	h, _, err := s.lock(ctx, owner)
+	if err != nil {
+		return fmt.Errorf("releasing: %w", err)
+	}
+	defer h.mu.Unlock()
+	e, ok := h.owners[owner][m]
+	switch {
+	case !ok || e.ends != until.UnixMilli():
+	case next.IsZero():
+		delete(h.owners[owner], m)
+	default:
+		h.owners[owner][m] = entry{next.UnixMilli(), e.expires}
+	}
+	return nil
+}
+
+// shelf is the meetings of one owner.
+type shelf map[meeting.ID]entry
+
+// sorted returns at most limit of the meetings that fit, the earliest end
+// first.
+func (l shelf) sorted(fits func(entry) bool, limit int) []meeting.ID {
 	var ids []meeting.ID
-	for m, e := range list {
-		if e.ends >= from.UnixMilli() {
+	for m, e := range l {
+		if fits(e) {
 			ids = append(ids, m)
 		}
 	}
 	slices.SortFunc(ids, func(a, b meeting.ID) int {
-		return cmp.Or(cmp.Compare(list[a].ends, list[b].ends), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(l[a].ends, l[b].ends), cmp.Compare(a, b))
 	})
-	return ids[:min(limit, len(ids))], nil
+	return ids[:min(limit, len(ids))]
 }
 
-func cleanIndex(list map[meeting.ID]entry, now time.Time) {
+func cleanIndex(list shelf, now time.Time) {
 	for m, e := range list {
 		if !now.Before(e.expires) {
 			delete(list, m)

@@ -175,4 +175,4 @@ func mark() string {
 
 func life() int64 { return AttemptLife.Milliseconds() }
 
-func until(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }

@@ -148,7 +148,7 @@ func (s *Redis) commitArgs(m meeting.ID, c *Commit) []any {
 	args := make([]any, 0, 5+2*len(c.Reads)+2*len(c.Writes)+len(c.Events))
 	expires := ""
 	if !c.Expires.IsZero() {
-		expires = until(c.Expires)
+		expires = millis(c.Expires)
 	}
 	args = append(args, "", expires, string(m))
 	if c.Attempt != "" {

@@ -140,7 +140,7 @@ func (s *Redis) Index(ctx context.Context, owner string, m meeting.ID, ends, exp
 	if err := checkIndex(owner, m, expires); err != nil {
 		return fmt.Errorf("indexing: %w", err)
 	}
-	_, err := s.indexed(ctx, "indexing", owner, "put", string(m), until(ends), until(expires))
+	_, err := s.indexed(ctx, "indexing", owner, "put", string(m), millis(ends), millis(expires))
 	return err
 }
 
@@ -156,10 +156,14 @@ func (s *Redis) Owned(ctx context.Context, owner string, from time.Time, limit i
 	if err := checkLimit(limit, maxDocs); err != nil {
 		return nil, fmt.Errorf("reading the index: %w", err)
 	}
-	reply, err := s.indexed(ctx, "reading the index", owner, "list", until(from), limit)
+	reply, err := s.indexed(ctx, "reading the index", owner, "list", millis(from), limit)
 	if err != nil {
 		return nil, err
 	}
+	return meetings(reply), nil
+}
+
+func meetings(reply any) []meeting.ID {
 	list, _ := reply.([]any)
 	var ids []meeting.ID
 	for _, v := range list {
@@ -167,5 +171,31 @@ func (s *Redis) Owned(ctx context.Context, owner string, from time.Time, limit i
 			ids = append(ids, meeting.ID(id))
 		}
 	}
-	return ids, nil
+	return ids
+}
+
+// Lease gives at most limit meetings of an owner whose end has come the end
+// until, and returns them: nobody else is given them before. An owner can so be
+// a queue, with the end as the time at which a meeting is due.
+func (s *Redis) Lease(ctx context.Context, owner string, now, until time.Time, limit int) ([]meeting.ID, error) {
+	if err := checkLimit(limit, maxDocs); err != nil {
+		return nil, fmt.Errorf("leasing: %w", err)
+	}
+	reply, err := s.indexed(ctx, "leasing", owner, "lease", millis(now), millis(until), limit)
+	if err != nil {
+		return nil, err
+	}
+	return meetings(reply), nil
+}
+
+// Release gives a meeting that was leased until then its next end, or takes it
+// from its owner's where that is zero. A meeting that was indexed meanwhile
+// stays as it is.
+func (s *Redis) Release(ctx context.Context, owner string, m meeting.ID, until, next time.Time) error {
+	to := ""
+	if !next.IsZero() {
+		to = millis(next)
+	}
+	_, err := s.indexed(ctx, "releasing", owner, "release", string(m), millis(until), to)
+	return err
 }

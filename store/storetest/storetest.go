@@ -35,6 +35,9 @@ type Store interface {
 	Unindex(ctx context.Context, owner string, m meeting.ID) error
 	Owned(ctx context.Context, owner string, from time.Time, limit int) ([]meeting.ID, error)
 
+	Lease(ctx context.Context, owner string, now, until time.Time, limit int) ([]meeting.ID, error)
+	Release(ctx context.Context, owner string, m meeting.ID, until, next time.Time) error
+
 	Ready(ctx context.Context) error
 	Close() error
 }
@@ -59,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"of two who read the same one writes":      swap,
 		"T04 tries in parallel stay below limits":  count,
 		"a person's meetings come by end":          index,
+		"what is due is leased once":               lease,
 		"T06 one of a thousand redeems":            redeem,
 		"a store in order is ready":                ready,
 		"versions survive many documents at once":  large,
