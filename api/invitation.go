@@ -47,7 +47,7 @@ func (s *Server) invitation(m *meeting.Meeting, v *meeting.Invitation, c *caller
 	x := invitationView{
 		ID: v.ID, Name: v.Name, Email: s.c.Lobby.Email(v.Email), Phone: s.c.Lobby.Phone(v.Phone), Role: roleWord(v.Role), Revoked: v.Revoked, Used: len(v.Seats) > 0 || v.Bound != "",
 		Created: second(v.Created), order: v.Order,
-		Mail: mailView{State: [...]string{"none", "queued", "sent", "failed"}[min(v.Mail.State, meeting.MailFailed)], Fault: v.Mail.Fault},
+		Mail: mailView{State: [...]string{"none", "queued", "sent", "failed", "deferred", "bounced"}[min(v.Mail.State, meeting.MailBounced)], Fault: v.Mail.Fault},
 	}
 	if v.Match.Claim != "" {
 		x.Match = &matchView{v.Match.Claim, v.Match.Value}

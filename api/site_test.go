@@ -56,6 +56,8 @@ func (b *box) Cancel(_ context.Context, m mail.Invite) error {
 	return nil
 }
 
+func (b *box) Reminder(context.Context, mail.Invite) error { return nil }
+
 func (b *box) Code(_ context.Context, m mail.Code) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

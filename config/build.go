@@ -78,6 +78,8 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 		PerSource: f.Listen.PerSource, Trusted: b.prefixes(f.Listen.Trusted, "listen.trusted"),
 		Proxies: b.prefixes(f.Listen.Proxies, "listen.proxies"), Balancers: b.prefixes(f.Listen.Balancers, "listen.balancers"),
 	}
+	h.LinkInCalendar = f.Mail.LinkInCalendar
+	copy(h.Remind[:], f.Meetings.Reminders)
 	h.Early, h.Grace, h.Keep = f.Meetings.Early, f.Meetings.Grace, f.Meetings.Keep
 	h.Names, h.Emails = lobby.NameRule(f.Meetings.Names), lobby.Emails(f.Meetings.Emails)
 	h.KeepIncidents, h.State = f.Meetings.KeepIncidents, f.State

@@ -104,6 +104,7 @@ type Mail struct {
 	FromName         string `yaml:"from_name"`
 	HELO             string `yaml:"helo"`
 	DangerouslyPlain bool   `yaml:"dangerously_plain"`
+	LinkInCalendar   bool   `yaml:"link_in_calendar"`
 }
 
 // Conference is the server behind the door.
@@ -145,6 +146,8 @@ type Meetings struct {
 	Emails string `yaml:"emails"`
 	// KeepIncidents is lobby.Config's.
 	KeepIncidents time.Duration `yaml:"keep_incidents"`
+	// Reminders are how long before the start.
+	Reminders []time.Duration `yaml:"reminders"`
 }
 
 // Policy is the site's own rules.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vestibule/house"
+	"vestibule/meeting"
 	"vestibule/policy"
 )
 
@@ -77,10 +78,13 @@ func defaults() *File {
 		},
 		Dialin:     defaultDialin(),
 		Conference: Conference{LiveKit: LiveKit{Timeout: 5 * time.Second}},
-		Meetings:   Meetings{Early: 15 * time.Minute, Grace: time.Hour, Keep: 24 * time.Hour, KeepIncidents: 180 * 24 * time.Hour, Names: "free", Emails: "full"},
-		State:      "/var/lib/vestibule",
-		API:        API{Rate: 600},
-		Log:        Log{Level: "info"},
+		Meetings: Meetings{
+			Early: 15 * time.Minute, Grace: time.Hour, Keep: 24 * time.Hour, KeepIncidents: 180 * 24 * time.Hour,
+			Names: "free", Emails: "full", Reminders: []time.Duration{24 * time.Hour},
+		},
+		State: "/var/lib/vestibule",
+		API:   API{Rate: 600},
+		Log:   Log{Level: "info"},
 	}
 }
 
@@ -159,6 +163,10 @@ func (c *checker) all() {
 	c.dialin()
 	c.within(f.Meetings.Early, "meetings.early", 0, 24*time.Hour)
 	c.within(f.Meetings.Grace, "meetings.grace", 0, 12*time.Hour)
+	c.bad(len(f.Meetings.Reminders) > len(meeting.Reminders{}), "meetings.reminders", "holds more than two", "[24h, 30m]")
+	for i, d := range f.Meetings.Reminders {
+		c.within(d, fmt.Sprintf("meetings.reminders[%d]", i), time.Minute, 7*24*time.Hour)
+	}
 	c.within(f.Meetings.Keep, "meetings.keep", time.Hour, 365*24*time.Hour)
 	c.oneOf(f.Meetings.Names, "meetings.names", "free", "initials", "identity")
 	c.oneOf(f.Meetings.Emails, "meetings.emails", "full", "masked", "hidden")

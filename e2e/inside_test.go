@@ -67,6 +67,8 @@ func (l *letters) Invitation(context.Context, mail.Invite) error { return nil }
 
 func (l *letters) Cancel(context.Context, mail.Invite) error { return nil }
 
+func (l *letters) Reminder(context.Context, mail.Invite) error { return nil }
+
 func (l *letters) Code(_ context.Context, c mail.Code) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

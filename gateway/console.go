@@ -128,6 +128,12 @@ func (s *Server) invitees(snap *lobby.Snapshot, links bool) []web.Invitee {
 			Invitation: v.ID, Name: v.Name, Mailbox: s.c.Lobby.Email(v.Email), Phone: s.c.Lobby.Phone(v.Phone), Mails: v.Email != "", CoHost: v.Role == meeting.Host, State: s.inviteeState(snap, &v),
 			Incident: incidentOf(snap, &v),
 		}
+		if m := mailShown(&v); m.Fault != "" && mailState(m.State) == i.State {
+			i.Why, i.Zone = m.Fault, snap.Meeting.Zone
+			if m.State == meeting.MailDeferred {
+				i.Again = m.Next
+			}
+		}
 		if links && !v.Revoked {
 			i.Link = s.c.Door + "/i/" + s.c.Lobby.Link(snap.Meeting.ID, &v)
 			i.Dial = web.Dial(s.c.Lobby.Dial(&snap.Meeting, &v))
@@ -172,13 +178,30 @@ func (s *Server) inviteeState(snap *lobby.Snapshot, v *meeting.Invitation) web.I
 	case v.Revoked:
 		return web.Withdrawn
 	}
-	switch v.Mail.State {
+	return mailState(mailShown(v).State)
+}
+
+// mailShown is the mail the host is told of: the invitation, or a reminder that
+// was refused where that had been taken.
+func mailShown(v *meeting.Invitation) *meeting.Mail {
+	if v.Reminder.State == meeting.MailBounced && v.Mail.State == meeting.Mailed {
+		return &v.Reminder
+	}
+	return &v.Mail
+}
+
+func mailState(s meeting.MailState) web.InviteeState {
+	switch s {
 	case meeting.Mailing:
 		return web.Mailing
 	case meeting.Mailed:
 		return web.Mailed
 	case meeting.MailFailed:
 		return web.MailFailed
+	case meeting.MailDeferred:
+		return web.MailDeferred
+	case meeting.MailBounced:
+		return web.MailBounced
 	default:
 		return web.NotMailed
 	}

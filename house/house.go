@@ -25,6 +25,7 @@ import (
 	"vestibule/dialin/sip"
 	"vestibule/gateway"
 	"vestibule/lobby"
+	"vestibule/meeting"
 	"vestibule/policy"
 	"vestibule/turn"
 	"vestibule/web"
@@ -73,6 +74,9 @@ type Config struct {
 	// Names and Emails are lobby.Config's.
 	Names  lobby.NameRule
 	Emails lobby.Emails
+	// Remind and LinkInCalendar are lobby.Config's.
+	Remind         meeting.Reminders
+	LinkInCalendar bool
 	// SignInOrigins are gateway.Config's.
 	SignInOrigins []string
 	// Limits bound what one stranger may hold of the door's listeners.
@@ -123,6 +127,7 @@ func New(c Config) (*House, error) {
 		Documents: api.Note(c.Store, c.Store, c.API.Hooks), Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Texter: c.Texter, Rules: c.Rules, Secret: h.key("lobby"),
 		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Dial: dial, SharedCodes: shared,
 		KeepIncidents: c.KeepIncidents, State: c.State, Logger: c.Logger,
+		Remind: c.Remind, LinkInCalendar: c.LinkInCalendar,
 	})
 	add(err)
 	if len(c.OIDC.Providers) > 0 {

@@ -32,6 +32,9 @@ func (l *Lobby) alter(ctx context.Context, id meeting.ID, host meeting.Key, d Dr
 		By: host, Title: d.Title, Starts: d.Starts, Ends: d.Ends, Zone: d.Zone, Lang: d.Lang, Settings: s,
 		Expires: d.Ends.Add(s.Grace + l.c.Keep), Attempt: attempt,
 	}
+	if err := l.noteMails(ctx, id, now); err != nil {
+		return err
+	}
 	var after meeting.Meeting
 	counted, told := false, false
 	out, err := l.change(ctx, id, tag("alter", attempt), func(t *tx) (outcome, error) {
@@ -67,9 +70,7 @@ func (l *Lobby) alter(ctx context.Context, id meeting.ID, host meeting.Key, d Dr
 	if err := answered(out, err); err != nil {
 		return err
 	}
-	if told {
-		l.mailAll(ctx, id)
-	}
+	l.post(ctx, id) // reminders move with the start
 	return l.reindex(ctx, &after, now)
 }
 
@@ -94,8 +95,8 @@ func (t *tx) drop() {
 	t.c.Writes, t.c.Events, t.changed = nil, nil, false
 }
 
-// remailAll notes that every invitee with a mailbox and a live link is to be
-// written to again.
+// remailAll notes that every invitee with a live link and a mailbox that takes
+// mail is to be written to again.
 func (t *tx) remailAll(d meeting.Docs, now time.Time) error {
 	if t.l.c.Mailer == nil {
 		return nil
@@ -116,28 +117,12 @@ func (t *tx) remailAll(d meeting.Docs, now time.Time) error {
 		if err := decode(t, invitationName(id), &d.Invitation); err != nil {
 			return err
 		}
-		if d.Invitation.Email == "" || d.Invitation.Revoked {
+		if d.Invitation.Email == "" || d.Invitation.Revoked || d.Invitation.Mail.State == meeting.MailBounced {
 			continue
 		}
-		if _, _, err := t.apply(d, meeting.MailTold{State: meeting.Mailing}, now); err != nil {
+		if _, _, err := t.apply(d, meeting.MailAsk{}, now); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// tellCancelled writes to every invitee that the meeting is off.
-func (l *Lobby) tellCancelled(ctx context.Context, id meeting.ID) error {
-	_, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
-		d, err := t.docs("", "")
-		if err != nil || d.Meeting.Phase != meeting.Cancelled {
-			return outcome{}, err
-		}
-		return outcome{}, t.remailAll(d, time.Now())
-	})
-	if err != nil {
-		return err
-	}
-	l.mailAll(ctx, id)
 	return nil
 }

@@ -229,7 +229,7 @@ func TestT11ManyMeetingsOneMailbox(t *testing.T) {
 			snap, serr := s.Snapshot(t.Context(), m.ID)
 			err = errors.Join(err, serr)
 			for _, v := range snap.Invitations {
-				if v.Mail.State == meeting.MailFailed && v.Mail.Fault == "too_many" {
+				if v.Mail.State == meeting.MailDeferred && v.Mail.Fault == "too_many" {
 					failed++
 				}
 			}

@@ -64,15 +64,23 @@ func (l *Lobby) Lock(ctx context.Context, id meeting.ID, host meeting.Key, on bo
 
 // Revoke withdraws an invitation's link, or with reissue replaces it.
 func (l *Lobby) Revoke(ctx context.Context, id meeting.ID, host meeting.Key, invitation string, reissue bool, attempt string) error {
+	now := time.Now()
+	if err := l.noteMails(ctx, id, now); err != nil {
+		return err
+	}
 	out, err := l.change(ctx, id, tag("revoke", attempt), func(t *tx) (outcome, error) {
 		d, err := t.docs(invitation, "")
 		if err != nil {
 			return outcome{}, err
 		}
-		_, no, err := t.apply(d, meeting.Revoke{By: host, Reissue: reissue}, time.Now())
+		_, no, err := t.apply(d, meeting.Revoke{By: host, Reissue: reissue}, now)
 		return outcome{No: no}, err
 	})
-	return answered(out, err)
+	if err := answered(out, err); err != nil {
+		return err
+	}
+	l.post(ctx, id)
+	return nil
 }
 
 // on applies an event to one admission, with its invitation.

@@ -376,7 +376,7 @@ func TestMailFaults(t *testing.T) {
 	for _, kind := range []mail.Kind{mail.Down, mail.Deferred, mail.Bounced} {
 		synctest.Test(t, func(t *testing.T) {
 			d := doors(t, 1, store.NewMemory())[0]
-			d.box.fault = fmt.Errorf("mailing: %w", &mail.Fault{Kind: kind, Code: 451})
+			d.box.fault = fmt.Errorf("mailing: %w", &mail.Fault{Kind: kind, Code: 500})
 			id, links := d.meet(t, "Jeanne")
 			synctest.Wait()
 			snap, err := d.Snapshot(t.Context(), id)
@@ -384,8 +384,12 @@ func TestMailFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, v := range snap.Invitations {
-				if v.Mail.State != meeting.MailFailed || v.Mail.Fault != kind.String() {
-					t.Errorf("mail = %+v, want failed: %s", v.Mail, kind)
+				want := meeting.MailDeferred
+				if kind == mail.Bounced {
+					want = meeting.MailBounced
+				}
+				if v.Mail.State != want || v.Mail.Fault != kind.String() {
+					t.Errorf("mail = %+v, want state %d: %s", v.Mail, want, kind)
 				}
 			}
 			if err := d.SendCode(t.Context(), links["Jeanne"], meeting.Mailbox, ""); !lobby.IsUnsent(err) {

@@ -57,6 +57,7 @@ func (d *Draft) Faults(now time.Time) []*meeting.Refusal {
 	bad(!d.Ends.After(d.Starts) || d.Ends.Sub(d.Starts) > MaxLength || d.Ends.Before(now), "end")
 	bad(d.Lang != "fr" && d.Lang != "en", "lang")
 	bad(d.Settings.Early < 0 || d.Settings.Early > maxEarly || d.Settings.Grace < 0 || d.Settings.Grace > maxGrace, "settings")
+	bad(!goodReminders(d.Settings.Remind), "remind")
 	bad(len(d.Invitees) > MaxInvitees, "invitees")
 	for i, v := range d.Invitees {
 		bad(!v.good(), fmt.Sprintf("invitees.%d", i+1))
@@ -95,7 +96,10 @@ func (l *Lobby) create(ctx context.Context, owner meeting.Person, d Draft, attem
 	if err := l.c.Shelf.Index(ctx, l.shelf(owner.Key()), id, m.Ends, m.Expires); err != nil {
 		return "", fmt.Errorf("indexing meeting %s: %w", id, err)
 	}
-	var err error
+	err := l.noteMails(ctx, id, now)
+	if err != nil {
+		return "", err
+	}
 	if len(l.c.Dial) > 0 {
 		if m.Number, err = l.takeNumber(ctx, id, m.Expires, now); err != nil {
 			return "", err
@@ -113,7 +117,7 @@ func (l *Lobby) create(ctx context.Context, owner meeting.Person, d Draft, attem
 	if out.No != nil {
 		return "", out.No
 	}
-	l.mailAll(ctx, id)
+	l.post(ctx, id)
 	return id, nil
 }
 
@@ -162,7 +166,7 @@ func (t *tx) found(m meeting.Meeting, invitees []Invitee, now time.Time) error {
 		}
 		codes[code] = true
 		if inv.Email != "" && t.l.c.Mailer != nil {
-			inv.Mail = meeting.Mail{State: meeting.Mailing, At: now}
+			inv.Mail = meeting.Mail{State: meeting.Mailing, At: now, Asked: now, Next: now}
 		}
 		t.c.Reads[invitationName(inv.ID)] = 0
 		if err == nil {

@@ -30,6 +30,8 @@ type wire struct {
 	calls atomic.Int64
 	away  atomic.Bool
 	deaf  atomic.Bool
+	after atomic.Pointer[func()]
+	dumb  atomic.Bool // loses what is put into the queue
 }
 
 func (w *wire) pass() error {
@@ -58,8 +60,16 @@ func (w *wire) Commit(ctx context.Context, m meeting.ID, c store.Commit) ([]byte
 	if err := w.pass(); err != nil {
 		return nil, false, err
 	}
+	defer func() {
+		if f := w.after.Swap(nil); f != nil {
+			(*f)()
+		}
+	}()
 	return w.keeper.Commit(ctx, m, c)
 }
+
+// onCommit calls f once, after the next commit.
+func (w *wire) onCommit(f func()) { w.after.Store(&f) }
 
 func (w *wire) Events(ctx context.Context, m meeting.ID, after string, limit int) ([]store.Event, error) {
 	if err := w.pass(); err != nil {
@@ -73,6 +83,39 @@ func (w *wire) Count(ctx context.Context, kind, key string, limit int, window ti
 		return false, err
 	}
 	return w.keeper.Count(ctx, kind, key, limit, window)
+}
+
+// The queue's calls are not counted: they come with the clock.
+
+func (w *wire) gone() error {
+	if w.away.Load() {
+		return fmt.Errorf("wire is cut: %w", store.ErrUnavailable)
+	}
+	return nil
+}
+
+func (w *wire) Index(ctx context.Context, owner string, m meeting.ID, ends, expires time.Time) error {
+	if w.dumb.Load() && owner == "mail" {
+		return fmt.Errorf("wire is cut: %w", store.ErrUnavailable)
+	}
+	if err := w.gone(); err != nil {
+		return err
+	}
+	return w.keeper.Index(ctx, owner, m, ends, expires)
+}
+
+func (w *wire) Lease(ctx context.Context, owner string, now, until time.Time, limit int) ([]meeting.ID, error) {
+	if err := w.gone(); err != nil {
+		return nil, err
+	}
+	return w.keeper.Lease(ctx, owner, now, until, limit)
+}
+
+func (w *wire) Release(ctx context.Context, owner string, m meeting.ID, until, next time.Time) error {
+	if err := w.gone(); err != nil {
+		return err
+	}
+	return w.keeper.Release(ctx, owner, m, until, next)
 }
 
 func (w *wire) Watch(ctx context.Context, wake func(meeting.ID)) error {

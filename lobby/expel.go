@@ -252,7 +252,22 @@ func (l *Lobby) tell(ctx context.Context, u *unconfirmed) error {
 
 // End closes the meeting for everybody, or calls it off.
 func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel bool) error {
-	if err := l.on(ctx, id, "", "", meeting.End{By: host, Cancel: cancel}); err != nil {
+	if err := l.noteMails(ctx, id, time.Now()); err != nil {
+		return err
+	}
+	out, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
+		d, err := t.docs("", "")
+		if err != nil {
+			return outcome{}, err
+		}
+		now := time.Now()
+		next, no, err := t.apply(d, meeting.End{By: host, Cancel: cancel}, now)
+		if err != nil || no != nil || !t.changed || next.Meeting.Phase != meeting.Cancelled {
+			return outcome{No: no}, err
+		}
+		return outcome{}, t.remailAll(next, now)
+	})
+	if err := answered(out, err); err != nil {
 		return err
 	}
 	s, err := l.Snapshot(ctx, id)
@@ -260,12 +275,9 @@ func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel
 		return err
 	}
 	l.cutInside(ctx, s)
-	// First the room, then the letters: what fails last harms least.
+	l.post(ctx, id)
 	if err := l.c.Backend.Close(ctx, s.Meeting.Room); err != nil {
 		l.log.ErrorContext(ctx, "room not closed", slog.String("meeting", string(id)), slog.Any("error", err))
-	}
-	if cancel && s.Meeting.Phase == meeting.Cancelled {
-		return l.tellCancelled(ctx, id)
 	}
 	return nil
 }

@@ -19,3 +19,8 @@ func (l *Lobby) Sweep(ctx context.Context, now time.Time) { l.sweep(ctx, now) }
 
 // Wake is what Run does when the store tells of a change.
 func (l *Lobby) Wake(id meeting.ID) { l.wake(id) }
+
+// Hurry works the mail queue faster. Call it before anything is mailed.
+func (l *Lobby) Hurry(look, lease, claim, hold time.Duration) {
+	l.pace = pace{look: look, lease: lease, claim: claim, hold: hold}
+}

@@ -23,6 +23,9 @@ func (l *Lobby) invite(ctx context.Context, id meeting.ID, host meeting.Key, lis
 			return nil, &meeting.Refusal{Reason: meeting.Invalid, Field: fmt.Sprintf("invitees.%d", i+1)}
 		}
 	}
+	if err := l.noteMails(ctx, id, now); err != nil {
+		return nil, err
+	}
 	out, err := l.change(ctx, id, tag("invite", attempt), func(t *tx) (outcome, error) {
 		d, err := t.docs("", "")
 		if err != nil {
@@ -43,7 +46,7 @@ func (l *Lobby) invite(ctx context.Context, id meeting.ID, host meeting.Key, lis
 	if err := answered(out, err); err != nil {
 		return nil, err
 	}
-	l.mailAll(ctx, id)
+	l.post(ctx, id)
 	return strings.Fields(out.Value), nil
 }
 
@@ -74,7 +77,7 @@ func (t *tx) invite(m *meeting.Meeting, host meeting.Key, list []Invitee, now ti
 		}
 		codes[code] = true
 		if inv.Email != "" && t.l.c.Mailer != nil {
-			inv.Mail = meeting.Mail{State: meeting.Mailing, At: now}
+			inv.Mail = meeting.Mail{State: meeting.Mailing, At: now, Asked: now, Next: now}
 		}
 		t.c.Reads[invitationName(inv.ID)] = 0
 		if err := t.put(invitationName(inv.ID), true, &inv); err != nil {

@@ -3,6 +3,7 @@ package lobby
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -58,4 +59,27 @@ func (l *Lobby) Hosted(ctx context.Context, host meeting.Key, from time.Time, af
 		list = append(list, m)
 	}
 	return list, false, nil
+}
+
+// Owned lists a host's meetings that end after from, soonest first.
+func (l *Lobby) Owned(ctx context.Context, owner meeting.Key, from time.Time, limit int) ([]*Snapshot, error) {
+	ids, err := l.c.Shelf.Owned(ctx, l.shelf(owner), from, limit)
+	if err != nil {
+		return nil, err
+	}
+	var list []*Snapshot
+	for _, id := range ids {
+		s, err := l.load(ctx, id)
+		var no *meeting.Refusal
+		if errors.As(err, &no) {
+			continue // forgotten since, or never finished
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s.Meeting.HostedBy(owner) {
+			list = append(list, s)
+		}
+	}
+	return list, nil
 }

@@ -33,11 +33,14 @@ type Documents interface {
 	Watch(ctx context.Context, wake func(meeting.ID)) error
 }
 
-// Shelf finds a host's meetings, keeps dial-in numbers and live calls, and
-// counts attempts. Count MUST be atomic.
+// Shelf finds a host's meetings and those with mails due, keeps dial-in numbers
+// and live calls, and counts attempts. Count and Lease MUST be atomic; Release
+// MUST leave alone what was indexed since it was leased.
 type Shelf interface {
 	Index(ctx context.Context, owner string, m meeting.ID, ends, expires time.Time) error
 	Owned(ctx context.Context, owner string, from time.Time, limit int) ([]meeting.ID, error)
+	Lease(ctx context.Context, owner string, now, until time.Time, limit int) ([]meeting.ID, error)
+	Release(ctx context.Context, owner string, m meeting.ID, until, next time.Time) error
 	Count(ctx context.Context, kind, key string, limit int, window time.Duration) (bool, error)
 	Values
 }
@@ -62,6 +65,7 @@ type Backend interface {
 type Mailer interface {
 	Invitation(ctx context.Context, m mail.Invite) error
 	Cancel(ctx context.Context, m mail.Invite) error
+	Reminder(ctx context.Context, m mail.Invite) error
 	Code(ctx context.Context, m mail.Code) error
 }
 
@@ -110,6 +114,12 @@ type Config struct {
 	// SharedCodes lets a host open one code for a meeting that anybody may
 	// dial. It proves nobody: who comes by it is never let in by a rule.
 	SharedCodes bool
+	// LinkInCalendar puts the personal link into calendar entries, which others
+	// may be able to read.
+	LinkInCalendar bool
+	// Remind is how long before the start invitees are reminded, where the
+	// host does not say. Zero: they are not. Each at most 7 days.
+	Remind meeting.Reminders
 	// Contact is whom a guest may call, shown in mails and pages.
 	Contact string
 	// Early is how long before its start a link begins to work. Default 15m;
@@ -146,13 +156,16 @@ type Lobby struct {
 	sends    singleflight.Group // codes on their way, by attempt
 	dirty    chan *live
 	lost     chan struct{} // losses has something
-	mails    [posts]chan letter
+	posting  chan struct{} // a mail may be due
+	pace     pace
 }
 
 // The bounds of a meeting's opening hours.
 const (
 	maxEarly = 24 * time.Hour
 	maxGrace = 12 * time.Hour
+
+	maxRemind = 7 * 24 * time.Hour
 )
 
 // New returns a lobby, or every fault of the configuration.
@@ -180,6 +193,7 @@ func New(c Config) (*Lobby, error) {
 	fault(c.Grace < 0 || c.Grace > maxGrace, "Grace must be between 0 and 12h")
 	fault(c.Keep < time.Hour || c.Keep > 365*24*time.Hour, "Keep must be between 1h and 8760h")
 	fault(c.KeepIncidents < 24*time.Hour || c.KeepIncidents > 365*24*time.Hour, "KeepIncidents must be between 24h and 8760h")
+	fault(!goodReminders(c.Remind), "Remind must be between 0 and 168h")
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -188,12 +202,9 @@ func New(c Config) (*Lobby, error) {
 	}
 	l := &Lobby{
 		c: c, log: c.Logger, followed: map[meeting.ID]*live{},
-		dirty: make(chan *live, 1024), lost: make(chan struct{}, 1),
+		dirty: make(chan *live, 1024), lost: make(chan struct{}, 1), posting: make(chan struct{}, posts), pace: steady(),
 	}
 	l.journal.check = func(line []byte) string { return hex.EncodeToString(l.mac("journal", line)[:8]) }
-	for i := range l.mails {
-		l.mails[i] = make(chan letter, 512)
-	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -222,6 +233,19 @@ func (l *Lobby) Open(ctx context.Context) error {
 
 // AddCutter adds a channel that an expulsion must end. Call it before Run.
 func (l *Lobby) AddCutter(c Channel) { l.c.Cutters = append(l.c.Cutters, c) }
+
+// Reminders answers how long before the start invitees are reminded, where the
+// host does not say.
+func (l *Lobby) Reminders() meeting.Reminders { return l.c.Remind }
+
+func goodReminders(r meeting.Reminders) bool {
+	for _, d := range r {
+		if d < 0 || d > maxRemind {
+			return false
+		}
+	}
+	return true
+}
 
 func or[T comparable](v, d T) T {
 	var zero T

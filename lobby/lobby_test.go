@@ -50,12 +50,19 @@ type box struct {
 	codes   []mail.Code
 	texts   []sms.Code
 	cancels []mail.Invite
-	fault   error
-	delay   time.Duration // of an invitation, before it is sent
+
+	reminders []mail.Invite
+	reminded  []time.Duration // before the start
+	fault     error
+	onMail    func()        // called while a mail is under way
+	delay     time.Duration // of an invitation, before it is sent
 }
 
 func (b *box) Invitation(_ context.Context, m mail.Invite) error {
 	time.Sleep(b.delay)
+	if b.onMail != nil {
+		b.onMail()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.invites = append(b.invites, m)
@@ -66,6 +73,14 @@ func (b *box) Cancel(_ context.Context, m mail.Invite) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cancels = append(b.cancels, m)
+	return b.fault
+}
+
+func (b *box) Reminder(_ context.Context, m mail.Invite) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reminders = append(b.reminders, m)
+	b.reminded = append(b.reminded, time.Until(m.Starts))
 	return b.fault
 }
 

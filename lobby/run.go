@@ -38,8 +38,11 @@ func (l *Lobby) Run(ctx context.Context) error {
 	for range 4 {
 		g.Go(func() error { return l.work(ctx) })
 	}
-	for i := range l.mails {
-		g.Go(func() error { return l.post(ctx, l.mails[i]) })
+	if l.c.Mailer != nil {
+		g.Go(func() error { return l.watchMails(ctx) })
+		for range posts {
+			g.Go(func() error { return l.deliver(ctx) })
+		}
 	}
 	for range 2 {
 		g.Go(func() error { return l.cutLost(ctx) })

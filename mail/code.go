@@ -35,5 +35,5 @@ func (s *Sender) Code(ctx context.Context, c Code) error {
 	if err != nil {
 		return err
 	}
-	return s.send(ctx, s.message(c.To, "", t, time.Now()))
+	return s.send(ctx, s.message("", c.To, "", t, time.Now()))
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/textproto"
 	"os"
+	"strings"
 
 	smtp "github.com/wneessen/go-mail"
 )
@@ -40,6 +41,9 @@ type Fault struct {
 	Kind Kind
 	// Code is the server's reply code; 0 when it gave none.
 	Code int
+	// Status is the server's enhanced code (RFC 3463), "5.1.1"; empty when it
+	// gave none.
+	Status string
 	// Detail is what the network or TLS said, or is empty.
 	Detail string
 }
@@ -48,12 +52,48 @@ type Fault struct {
 func (f *Fault) Error() string {
 	s := "mail " + f.Kind.String()
 	if f.Code != 0 {
-		s += fmt.Sprintf(": code %d", f.Code)
+		s += strings.TrimRight(fmt.Sprintf(": code %d %s", f.Code, f.Status), " ")
 	}
 	if f.Detail != "" {
 		s += ": " + f.Detail
 	}
 	return s
+}
+
+// The classes of a mail that is refused for good.
+const (
+	ClassAddress = "address" // nobody has the address
+	ClassFull    = "full"    // the mailbox takes no more
+	ClassPolicy  = "policy"  // the recipient's server does not want mail like this
+	ClassMailbox = "mailbox" // the mailbox takes nothing, for another reason
+	ClassOther   = "bounced"
+)
+
+// Class says in a word why a mail was refused for good, by the server's
+// enhanced code (RFC 3463 §3), else by its reply code (RFC 5321 §4.2.3).
+func (f *Fault) Class() string {
+	class, rest, _ := strings.Cut(f.Status, ".")
+	subject, detail, _ := strings.Cut(rest, ".")
+	switch {
+	case class == "5" && subject == "1", f.Code == 0 && f.Kind == Bounced:
+		return ClassAddress
+	case class == "5" && subject == "2" && detail == "2":
+		return ClassFull
+	case class == "5" && subject == "2":
+		return ClassMailbox
+	case class == "5" && subject == "7":
+		return ClassPolicy
+	case class == "5" && subject != "0" && subject != "":
+		return ClassOther
+	}
+	switch f.Code {
+	case 550, 551, 553:
+		return ClassAddress
+	case 552:
+		return ClassFull
+	default:
+		return ClassOther
+	}
 }
 
 // unreached sorts an error from before the mail was offered. Even a permanent
@@ -82,16 +122,19 @@ func unreached(err error) *Fault {
 
 // refused sorts an error from when the mail was offered.
 func refused(err error) *Fault {
-	code := 0
+	code, status := 0, ""
 	var sent *smtp.SendError
 	if errors.As(err, &sent) {
-		code = sent.ErrorCode()
+		code, status = sent.ErrorCode(), sent.EnhancedStatusCode()
+	}
+	if strings.HasSuffix(status, ".0.0") {
+		status = "" // says no more than the code
 	}
 	switch {
 	case code >= 500 && code < 600:
-		return &Fault{Kind: Bounced, Code: code}
+		return &Fault{Kind: Bounced, Code: code, Status: status}
 	case code >= 400 && code < 500:
-		return &Fault{Kind: Deferred, Code: code}
+		return &Fault{Kind: Deferred, Code: code, Status: status}
 	default:
 		return &Fault{Kind: Down, Code: code, Detail: "the connection broke"}
 	}

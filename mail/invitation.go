@@ -2,7 +2,7 @@ package mail
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -14,6 +14,8 @@ import (
 
 // Invite is what one invitee is written.
 type Invite struct {
+	// ID names the mail, the same each time it is tried. Empty: a random one.
+	ID       string
 	To       string // their address
 	Name     string // as the host wrote it; may be empty
 	HostName string
@@ -35,6 +37,9 @@ type Invite struct {
 	// LinkInCalendar puts the personal link into the calendar entry, which
 	// others may be able to read. The site's choice.
 	LinkInCalendar bool
+	// Withdrawn says of a cancellation that the meeting takes place, without
+	// them.
+	Withdrawn bool
 }
 
 // Dial is a meeting number and a personal code, and what to dial. Like the
@@ -50,15 +55,26 @@ func (d Dial) Zero() bool { return d.Number == "" || d.Code == "" || len(d.Addre
 // Invitation sends the personal link, and a calendar entry. Sent again with a
 // higher Sequence it changes the entry.
 func (s *Sender) Invitation(ctx context.Context, i Invite) error {
-	u, err := url.Parse(i.Link)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return errors.New("writing invitation: the link is none")
-	}
-	i.Link = u.String()
-	return s.invite(ctx, i, "invitation", time.Now())
+	return s.linked(ctx, i, "invitation")
 }
 
-// Cancel says that the meeting does not take place, and takes the entry out
+// Reminder says that the meeting is near, with the link again: the first mail
+// may be far down by then. The calendar entry stays as it is.
+func (s *Sender) Reminder(ctx context.Context, i Invite) error {
+	i.UID = ""
+	return s.linked(ctx, i, "reminder")
+}
+
+func (s *Sender) linked(ctx context.Context, i Invite, name string) error {
+	u, err := url.Parse(i.Link)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("writing %s: the link is none", name)
+	}
+	i.Link = u.String()
+	return s.invite(ctx, i, name, time.Now())
+}
+
+// Cancel says that the meeting does not take place, or not with them, and takes the entry out
 // of the calendar.
 func (s *Sender) Cancel(ctx context.Context, i Invite) error {
 	i.Link, i.LinkInCalendar = "", false
@@ -93,7 +109,7 @@ func (s *Sender) invite(ctx context.Context, i Invite, name string, now time.Tim
 	if err != nil {
 		return err
 	}
-	m := s.message(i.To, i.Name, t, now)
+	m := s.message(i.ID, i.To, i.Name, t, now)
 	if i.UID != "" {
 		method := "REQUEST"
 		if name == "cancel" {

@@ -1,5 +1,6 @@
 // Package mail writes to the people who are invited: their personal link with
-// an entry for their calendar, a change, a cancellation, a one-time code.
+// an entry for their calendar, a change, a cancellation, a reminder, a one-time
+// code.
 //
 // It refuses to send without TLS unless told to in so many words, to write to
 // what is no plain address, and to put anything of a mail into an error. It
@@ -43,11 +44,14 @@ type Config struct {
 	HELO string
 	// RootCAs signs the server's certificate; nil means the system's.
 	RootCAs *x509.CertPool
-	// Timeout bounds connecting, and then sending. Default 10s; 1s to 2m.
+	// Timeout bounds connecting, and then sending. Default 10s; 1s to 30s.
 	Timeout time.Duration
 	// Logger tells operators of mails that failed; nil discards.
 	Logger *slog.Logger
 }
+
+// maxTimeout keeps a try shorter than the time for which a node claims it.
+const maxTimeout = 30 * time.Second
 
 // lines is how many connections to the server are open at once.
 const lines = 8
@@ -84,8 +88,8 @@ func New(c Config) (*Sender, error) {
 	if !meeting.Address(c.From) {
 		faults = append(faults, errors.New("from: want an address"))
 	}
-	if c.Timeout < time.Second || c.Timeout > 2*time.Minute {
-		faults = append(faults, errors.New("timeout: want 1s to 2m"))
+	if c.Timeout < time.Second || c.Timeout > maxTimeout {
+		faults = append(faults, errors.New("timeout: want 1s to 30s"))
 	}
 	faults = append(faults, checkTLS(c))
 	texts, err := parse()

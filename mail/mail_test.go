@@ -64,7 +64,13 @@ func TestGolden(t *testing.T) {
 				i.Sequence = 3
 				return s.Cancel(t.Context(), i)
 			},
-			"code": func() error { return s.Code(t.Context(), code(lang)) },
+			"withdrawn": func() error {
+				i := invite(lang)
+				i.Sequence, i.Withdrawn = 1, true
+				return s.Cancel(t.Context(), i)
+			},
+			"reminder": func() error { return s.Reminder(t.Context(), invite(lang)) },
+			"code":     func() error { return s.Code(t.Context(), code(lang)) },
 		} {
 			if err := send(); err != nil {
 				t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	text "text/template"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	ical "github.com/arran4/golang-ical"
 	smtp "github.com/wneessen/go-mail"
@@ -32,7 +34,7 @@ func parse() (texts, error) {
 	t := texts{}
 	var faults []error
 	for _, lang := range []string{"fr", "en"} {
-		for _, name := range []string{"invitation", "cancel", "code"} {
+		for _, name := range []string{"invitation", "reminder", "cancel", "code"} {
 			base := "templates/" + lang + "/" + name
 			e := t[lang+"/"+name]
 			var err error
@@ -73,14 +75,17 @@ func (t texts) write(lang, name string, data any) (letter, error) {
 }
 
 // message puts a letter into its envelope.
-func (s *Sender) message(to, name string, l letter, now time.Time) *smtp.Msg {
+func (s *Sender) message(id, to, name string, l letter, now time.Time) *smtp.Msg {
 	m := smtp.NewMsg(smtp.WithNoDefaultUserAgent())
 	m.FromMailAddress(&mail.Address{Name: s.name, Address: s.from})
 	m.ToMailAddress(&mail.Address{Name: name, Address: to})
 	m.Subject(l.subject)
 	m.SetDateWithValue(now)
+	if id == "" {
+		id = rand.Text()
+	}
 	// The library would put this machine's name into it.
-	m.SetMessageIDWithValue(rand.Text() + "@" + s.domain)
+	m.SetMessageIDWithValue(clean(id) + "@" + s.domain)
 	// RFC 3834 §5: nobody's holiday notice answers a machine.
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 	m.SetGenHeader("X-Auto-Response-Suppress", "All")
@@ -103,7 +108,7 @@ func (s *Sender) calendar(p page, method, words string, now time.Time) string {
 	e.SetStartAt(p.Starts)
 	e.SetEndAt(p.Ends)
 	e.SetSequence(p.Sequence)
-	e.SetSummary(p.Title)
+	e.SetSummary(discreet(p.Title, p.Name))
 	e.SetClass(ical.ClassificationPrivate)
 	e.SetOrganizer(s.from, ical.WithCN(common(p.HostName)))
 	e.AddAttendee(p.To, ical.CalendarUserTypeIndividual, ical.ParticipationRoleReqParticipant,
@@ -121,6 +126,38 @@ func (s *Sender) calendar(p page, method, words string, now time.Time) string {
 	}
 	return c.Serialize(ical.WithNewLine("\r\n"))
 }
+
+// discreet shortens the invitee's own name, where the title has it, to initials:
+// others may read a calendar, and a title such as "Consultation Jeanne Dupont"
+// tells them who goes to see a doctor.
+func discreet(title, name string) string {
+	whole := map[string]bool{}
+	for _, w := range strings.FieldsFunc(name, func(r rune) bool { return !inWord(r) }) {
+		if utf8.RuneCountInString(w) > 2 {
+			whole[strings.ToLower(w)] = true
+		}
+	}
+	var b strings.Builder
+	for title != "" {
+		n := strings.IndexFunc(title, func(r rune) bool { return !inWord(r) })
+		switch {
+		case n < 0:
+			n = len(title)
+		case n == 0:
+			_, n = utf8.DecodeRuneInString(title)
+		}
+		w := title[:n]
+		title = title[n:]
+		if whole[strings.ToLower(w)] {
+			first, _ := utf8.DecodeRuneInString(w)
+			w = string(unicode.ToUpper(first)) + "."
+		}
+		b.WriteString(w)
+	}
+	return b.String()
+}
+
+func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) }
 
 // common makes a name fit for a parameter. The library escapes what RFC 5545
 // §3.2 wants in quotes, so these characters are not left to it.

@@ -40,6 +40,7 @@ const (
 	Created      What = "created"
 	Invited      What = "invited"
 	MailSent     What = "mail"
+	Reminded     What = "reminder"
 	LinkRevoked  What = "revoked"
 	LinkReissued What = "reissued"
 	CodeIssued   What = "code_sent"

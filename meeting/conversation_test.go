@@ -141,7 +141,7 @@ func (w *world) say(t *testing.T, line words) string {
 	case "try":
 		return w.apply(line[1], "", meeting.TryCode{MACs: map[meeting.Method][]byte{way(line): []byte(line[2])}})
 	case "mailed":
-		return w.apply(line[1], "", meeting.MailTold{State: meeting.MailFailed, Fault: line.value("fault")})
+		return w.apply(line[1], "", meeting.MailTold{State: meeting.MailBounced, Fault: line.value("fault")})
 	case "answer":
 		return w.apply("", line[1], meeting.Answer{
 			By: by, Admit: line.has("yes"), Name: line.value("saw"), Why: meeting.Why(line.value("why")), Farewell: line.value("say"),

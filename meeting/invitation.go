@@ -43,6 +43,13 @@ type Invitation struct {
 	Seats []Seat `json:"seats,omitempty"`
 	Code  Code   `json:"code"`
 	Mail  Mail   `json:"mail"`
+	// Reminder is the last mail before the start.
+	Reminder Mail `json:"reminder,omitzero"`
+	// Told is set once an invitation mail was taken: from then on the calendar
+	// entry is kept true.
+	Told bool `json:"told,omitempty"`
+	// Withdrawn counts how often the link was withdrawn.
+	Withdrawn int `json:"withdrawn,omitempty"`
 }
 
 // MaxSeats bounds the admissions one link can make, so that a link posted in
@@ -79,22 +86,3 @@ type Code struct {
 	// Attempt is the attempt that asked for the newest code.
 	Attempt string `json:"attempt,omitempty"`
 }
-
-// Mail is what became of the last invitation mail.
-type Mail struct {
-	State MailState `json:"state"`
-	At    time.Time `json:"at,omitzero"`
-	// Fault says why in words an operator can use, without addresses.
-	Fault string `json:"fault,omitempty"`
-}
-
-// MailState is what is known of a mail.
-type MailState uint8
-
-// The states of a mail.
-const (
-	NotMailed MailState = iota // handed over by other means, or no address
-	Mailing
-	Mailed
-	MailFailed
-)

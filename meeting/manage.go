@@ -53,7 +53,7 @@ type Revoke struct {
 	Reissue bool
 }
 
-func (e Revoke) apply(d *Docs, _ time.Time) (What, string, Key, *Refusal) {
+func (e Revoke) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	if no := byHost(d, e.By); no != nil {
 		return "", "", "", no
 	}
@@ -63,25 +63,20 @@ func (e Revoke) apply(d *Docs, _ time.Time) (What, string, Key, *Refusal) {
 	if e.Reissue {
 		v := &d.Invitation
 		v.Generation++
-		v.Revoked, v.Bound, v.Seats, v.Code, v.Mail = false, "", nil, Code{}, Mail{}
 		v.Used, v.Tried = time.Time{}, Tried{}
+		v.Revoked, v.Bound, v.Seats, v.Code, v.Mail, v.Reminder = false, "", nil, Code{}, Mail{}, Mail{}
 		return LinkReissued, "host", e.By, nil
 	}
 	if d.Invitation.Revoked {
 		return "", "", "", nil
 	}
-	d.Invitation.Revoked = true
-	d.Invitation.Code = Code{Sent: d.Invitation.Code.Sent}
+	v := &d.Invitation
+	reached := v.reached()
+	v.Revoked, v.Code, v.Mail, v.Reminder = true, Code{Sent: v.Code.Sent}, Mail{}, Mail{}
+	if reached {
+		// The entry in their calendar goes too.
+		v.Withdrawn++
+		v.Mail = Mail{State: Mailing, At: now, Asked: now, Next: now}
+	}
 	return LinkRevoked, "host", e.By, nil
-}
-
-// MailTold records what became of the invitation mail.
-type MailTold struct {
-	State MailState
-	Fault string
-}
-
-func (e MailTold) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
-	d.Invitation.Mail = Mail{State: e.State, At: now, Fault: e.Fault}
-	return MailSent, e.Fault, "", nil
 }

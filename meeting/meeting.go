@@ -105,11 +105,16 @@ type Settings struct {
 	GuestScreen bool `json:"guest_screen,omitempty"`
 	// GuestChat lets guests send chat messages.
 	GuestChat bool `json:"guest_chat,omitempty"`
+	// Remind is how long before Starts invitees are reminded; zero: not.
+	Remind Reminders `json:"remind,omitzero"`
 	// Early is how long before Starts a personal link begins to work.
 	Early time.Duration `json:"early"`
 	// Grace is how long after Ends a link still works.
 	Grace time.Duration `json:"grace"`
 }
+
+// Reminders are at most two times before the start.
+type Reminders [2]time.Duration
 
 // HostedBy reports whether the person named by k may act as host.
 func (m *Meeting) HostedBy(k Key) bool {

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"time"
 
 	"vestibule/meeting"
@@ -179,10 +180,26 @@ func invitees() []web.Invitee {
 			Dial: web.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.exemple.fr", "+33 5 61 00 00 00"}},
 		},
 		{Invitation: "i2", Name: "Dr Karim Benali", Mailbox: "k.benali@exemple.fr", Mails: true, CoHost: true, State: web.IsInside},
-		{Invitation: "i3", Name: "Infirmière de coordination", Mailbox: "coordination@exemple.fr", Mails: true, State: web.MailFailed},
+		{Invitation: "i3", Name: "Infirmière de coordination", Mailbox: "coordination@exemple.fr", Mails: true, State: web.MailBounced, Why: "address"},
 		{Invitation: "i4", Name: "أمينة", State: web.NotMailed, Link: "https://visio.exemple.fr/i/Qk3yQk3yQk3yQk3yQk3yQk3yQk3yQk3y"},
 		{Invitation: "i5", Name: "P. L.", Mails: true, State: web.Mailed},
+		{
+			Invitation: "i6", Name: "S. T.", Mailbox: "s.t@exemple.fr", Mails: true, State: web.MailDeferred, Why: "deferred",
+			Again: times().Starts.Add(-time.Hour), Zone: "Europe/Paris",
+		},
 	}
+}
+
+// unmailed are invitees of whom each has another fate of their mail.
+func unmailed() []web.Invitee {
+	var list []web.Invitee
+	for i, why := range []string{"address", "full", "policy", "mailbox", "bounced"} {
+		list = append(list, web.Invitee{Invitation: fmt.Sprint("b", i), Name: "A. B.", Mailbox: "a.b@exemple.fr", State: web.MailBounced, Why: why})
+	}
+	for i, why := range []string{"down", "too_many", "failed", "late"} {
+		list = append(list, web.Invitee{Invitation: fmt.Sprint("f", i), Name: "C. D.", Mailbox: "c.d@exemple.fr", State: web.MailFailed, Why: why})
+	}
+	return list
 }
 
 func hostExamples() []example {
@@ -240,6 +257,7 @@ func hostExamples() []example {
 		{"new-empty", empty},
 		{"new-many", many},
 		{"new-number", number},
+		{"console-mails", web.Console{Frame: hostFrame("/m/0af1"), Meeting: "0af1", Title: "Consultation J. M.", Times: times(), Invitees: unmailed()}},
 		{"created", web.Created{Frame: hostFrame("/m/0af1/created"), Meeting: "0af1", Title: "Consultation J. M.", Times: times(), Invitees: invitees()}},
 	}
 }

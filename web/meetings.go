@@ -1,6 +1,10 @@
 package web
 
-import "vestibule/meeting"
+import (
+	"time"
+
+	"vestibule/meeting"
+)
 
 // Meetings is a host's own meetings.
 type Meetings struct {
@@ -46,6 +50,12 @@ type Invitee struct {
 	State      InviteeState
 	// Incident is the reference under which they were reported.
 	Incident string
+	// Why says in a word why the mail is not there: a key of the catalogue
+	// under "mail.". Empty: nothing to say.
+	Why string
+	// Again is when it is sent again; zero: not by itself.
+	Again time.Time
+	Zone  string // of Again
 	// Link is the personal link, for the host to copy; empty: not shown.
 	Link string
 	// Dial is their own way in by telephone.
@@ -57,11 +67,13 @@ type InviteeState uint8
 
 // The states of an invitee.
 const (
-	NotMailed  InviteeState = iota // no address: the host hands the link over
-	Mailing                        // the mail is on its way
-	Mailed                         // the mail server took it
-	MailFailed                     // the mail came back
-	Opened                         // the link was used
+	NotMailed    InviteeState = iota // no address: the host hands the link over
+	Mailing                          // the mail is on its way
+	Mailed                           // the mail server took it
+	MailFailed                       // no mail could be sent: given up
+	MailDeferred                     // not taken yet: it is sent again
+	MailBounced                      // the address, or the mail, is refused
+	Opened                           // the link was used
 	IsWaiting
 	IsInside
 	HasGone    // was inside and left
@@ -73,15 +85,15 @@ const (
 // Key names the state in the catalogue.
 func (s InviteeState) Key() string {
 	return [...]string{
-		"unmailed", "mailing", "mailed", "failed", "opened",
+		"unmailed", "mailing", "mailed", "failed", "deferred", "bounced", "opened",
 		"waiting", "inside", "left", "refused", "expelled", "revoked",
-	}[s%11]
+	}[s%13]
 }
 
 // Tone is how the state is coloured: the words say it already.
 func (s InviteeState) Tone() string {
 	switch s {
-	case MailFailed, PutOut:
+	case MailFailed, MailBounced, PutOut:
 		return "bad"
 	case IsWaiting, IsInside:
 		return "good"

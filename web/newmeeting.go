@@ -118,7 +118,7 @@ func (Created) file() string { return "created" }
 
 // MailFault reports whether any mail came back.
 func (c Created) MailFault() bool {
-	return slices.ContainsFunc(c.Invitees, func(i Invitee) bool { return i.State == MailFailed })
+	return slices.ContainsFunc(c.Invitees, func(i Invitee) bool { return i.State == MailFailed || i.State == MailBounced })
 }
 
 // roleKey names a role in the catalogue.
