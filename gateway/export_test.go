@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -29,6 +30,17 @@ func Stream(s *Server, w http.ResponseWriter, r *http.Request, id meeting.ID, wh
 
 // Hurry gives a form less time than people have.
 func Hurry(s *Server, d time.Duration) { s.formTime = d }
+
+// Attend keeps the relay of whoever holds pass for as long as the web socket
+// that carries their signalling would, until stop.
+func Attend(ctx context.Context, s *Server, pass string, relay Relay, end func()) (stop func(), err error) {
+	seat, _, err := s.c.Lobby.Live(ctx, pass)
+	if err != nil {
+		return nil, err
+	}
+	s.c.Relay = relay
+	return s.attend(ctx, seat, end), nil
+}
 
 // Canonical reports whether a path reads the same to everybody.
 func Canonical(u *url.URL) bool { return canonical(u) }
