@@ -57,9 +57,10 @@ func TestT01ScannersChangeNothing(t *testing.T) {
 	t.Cleanup(func() { _ = kept.Close() })
 	s := openWith(t, setup{store: kept})
 	m := s.host(doctor()).meet(nil, "Jane Doe")
-	eventually(t, "the invitation is mailed", func() bool {
+	eventually(t, "the invitation is mailed, and the queue forgets it", func() bool {
+		waiting, err := kept.Owned(t.Context(), "mail", time.Time{}, 10)
 		for _, v := range m.snapshot().Invitations {
-			return v.Mail.State == meeting.Mailed
+			return err == nil && len(waiting) == 0 && v.Mail.State == meeting.Mailed
 		}
 		return false
 	})
