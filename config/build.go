@@ -60,6 +60,7 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	backend, err := livekit.New(livekit.Config{
 		URL: f.Conference.LiveKit.URL, Key: f.Conference.LiveKit.Key,
 		Secret: b.secret(f.Conference.LiveKit.Secret, "conference.livekit.secret"), Timeout: f.Conference.LiveKit.Timeout,
+		RootCAs:                   b.pool(f.Conference.LiveKit.CAFile, "conference.livekit.ca_file"),
 		DangerouslyAllowPlainHTTP: f.Conference.LiveKit.PlainHTTP, Logger: log,
 	})
 	b.fault("conference.livekit", err)

@@ -152,7 +152,7 @@ func (b *builder) dialin(h *house.Config, certs *cert.Certs, passes room.Passes)
 	}
 	voice, err := prompts.Load(prompts.Config{Dir: d.Prompts})
 	b.fault("dialin.prompts", err)
-	rooms, err := room.New(room.Config{Passes: passes})
+	rooms, err := room.New(room.Config{Passes: passes, RootCAs: b.pool(b.f.Conference.LiveKit.CAFile, "conference.livekit.ca_file")})
 	b.fault("dialin", err)
 	at := netip.IPv6Unspecified()
 	p := &house.Phone{

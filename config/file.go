@@ -118,6 +118,7 @@ type LiveKit struct {
 	Key       string        `yaml:"key"`
 	Secret    Secret        `yaml:"secret"`
 	Timeout   time.Duration `yaml:"timeout"`
+	CAFile    string        `yaml:"ca_file"`
 	PlainHTTP bool          `yaml:"dangerously_allow_plain_http"`
 }
 
