@@ -295,8 +295,12 @@ func (c Call) tick(now time.Time) (Call, []Action) {
 		if c.full() {
 			return c.done(now)
 		}
+		words := []Word{c.question()}
+		if c.Typed == "" {
+			words = []Word{Nothing, c.question()}
+		}
 		c.Typed, c.Next = "", earlier(now.Add(Silence), c.Until)
-		return c, []Action{Say{[]Word{c.question()}}}
+		return c, []Action{Say{words}}
 	case Verifying:
 		return c.look(now)
 	case Holding, Queued:

@@ -11,6 +11,7 @@ const (
 	Greet    Word = "greet"    // who we are, and the notice
 	AskMeet  Word = "number"   // the meeting number, then #
 	AskCode  Word = "code"     // your personal code, then #
+	Nothing  Word = "nothing"  // nobody has typed anything
 	Wrong    Word = "wrong"    // number or code do not fit
 	Patience Word = "patience" // many calls: one moment
 	Hold     Word = "hold"     // the meeting opens when the host enters
@@ -23,6 +24,7 @@ const (
 	IsOver   Word = "over"
 	OffNow   Word = "called_off"
 	Turned   Word = "by_host"
+	PutAway  Word = "removed"
 	Closed   Word = "locked"
 	InUse    Word = "in_use" // another call uses this code
 	NotByTel Word = "no"     // this invitation cannot be used by telephone
@@ -32,8 +34,8 @@ const (
 // Words lists every word, for whoever records them.
 func Words() []Word {
 	return []Word{
-		Greet, AskMeet, AskCode, Wrong, Patience, Hold, Waiting, Welcome, NowMuted, NowHeard, Bye,
-		TooEarly, IsOver, OffNow, Turned, Closed, InUse, NotByTel, Trouble,
+		Greet, AskMeet, AskCode, Nothing, Wrong, Patience, Hold, Waiting, Welcome, NowMuted, NowHeard, Bye,
+		TooEarly, IsOver, OffNow, Turned, PutAway, Closed, InUse, NotByTel, Trouble,
 	}
 }
 
@@ -50,8 +52,10 @@ func fail(r meeting.Reason) Word {
 		return IsOver
 	case meeting.CalledOff:
 		return OffNow
-	case meeting.ByHost, meeting.Removed:
+	case meeting.ByHost:
 		return Turned
+	case meeting.Removed:
+		return PutAway // who calls again; whoever is put out while inside hears nothing more
 	case meeting.IsLocked:
 		return Closed
 	case meeting.Stale:

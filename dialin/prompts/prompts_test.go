@@ -64,6 +64,11 @@ func TestEveryPromptIsRecorded(t *testing.T) {
 
 // Whatever the phone door says, it has a voice for.
 func TestEveryWordHasAPrompt(t *testing.T) {
+	for _, n := range prompts.Names() {
+		if !slices.Contains(dialin.Words(), dialin.Word(n)) {
+			t.Errorf("prompt %q is never said", n)
+		}
+	}
 	for _, w := range dialin.Words() {
 		if !slices.Contains(prompts.Names(), string(w)) {
 			t.Errorf("no prompt for the word %q", w)

@@ -18,7 +18,7 @@ type answered struct {
 }
 
 // operator hands each call with its sound to the test.
-func operator(t testing.TB, change func(*sip.Config)) (*door, chan answered) {
+func operator(t testing.TB, change func(*sip.Config), before ...func(*sip.Server)) (*door, chan answered) {
 	t.Helper()
 	calls := make(chan answered, 100)
 	d := open(t, func(c *sip.Config) {
@@ -36,7 +36,7 @@ func operator(t testing.TB, change func(*sip.Config)) (*door, chan answered) {
 		if change != nil {
 			change(c)
 		}
-	})
+	}, before...)
 	return d, calls
 }
 

@@ -168,7 +168,7 @@ func (c *Call) change(r *request) ([]byte, int) {
 	if code != 0 {
 		return nil, code
 	}
-	every, tooShort := r.interval()
+	every, tooShort := r.interval(c.s.shortest)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.session == nil || c.ended {

@@ -46,7 +46,7 @@ func (s *Server) invited(r *request, peer *Peer) {
 		s.reply(r, 420, "Bad Extension", nil, "Unsupported: "+u)
 		return
 	}
-	interval, tooShort := r.interval()
+	interval, tooShort := r.interval(s.shortest)
 	if tooShort {
 		s.reply(r, 422, "Session Interval Too Small", nil, "Min-SE: "+strconv.Itoa(int(minInterval.Seconds())))
 		return

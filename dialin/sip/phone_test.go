@@ -50,7 +50,7 @@ func (b *safeBuffer) String() string {
 
 // open starts a server that answers each call and then keeps it until it has
 // gone. change may be nil.
-func open(t testing.TB, change func(*sip.Config)) *door {
+func open(t testing.TB, change func(*sip.Config), before ...func(*sip.Server)) *door {
 	t.Helper()
 	d := &door{log: &safeBuffer{}, calls: make(chan *sip.Call, 1000)}
 	ports, err := media.New(media.Config{Addr: netip.MustParseAddr("127.0.0.1")})
@@ -76,6 +76,9 @@ func open(t testing.TB, change func(*sip.Config)) *door {
 	}
 	if d.Server, err = sip.New(c); err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range before {
+		f(d.Server)
 	}
 	if err := d.Listen(t.Context()); err != nil {
 		t.Fatal(err)

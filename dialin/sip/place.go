@@ -195,7 +195,7 @@ func (c *Call) agreedBy(res *sip.Response) error {
 	}
 	c.s.acknowledge(c.branch, c.confirm(res, c.branch, c.seq, c.home), c.home)
 	c.mu.Lock()
-	c.answered, c.updates, c.every = true, lists(res, "UPDATE", "Allow"), agreed(res)
+	c.answered, c.updates, c.every = true, lists(res, "UPDATE", "Allow"), agreed(res, c.s.shortest)
 	o, err := readOffer(body(res, "application/sdp"), c.secrecy)
 	if err == nil && (c.key == nil || len(c.key) == o.crypto.profile.KeySize()) {
 		c.offer = o

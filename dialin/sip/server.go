@@ -82,11 +82,13 @@ type Server struct {
 	tcp       []listener
 	digest    *digest
 	registrar registrar
-	conns     *gate
-	lines     *gate   // calls at once
-	setups    *rate   // new calls
-	told      *rate   // lines in the log
-	known     *memory // sources that have called
+	// shortest is the least session timer, shorter in tests.
+	shortest time.Duration
+	conns    *gate
+	lines    *gate   // calls at once
+	setups   *rate   // new calls
+	told     *rate   // lines in the log
+	known    *memory // sources that have called
 
 	work sync.WaitGroup
 
@@ -146,7 +148,7 @@ func New(c Config) (*Server, error) {
 	return &Server{
 		c: c, log: c.Logger, parser: parser(), digest: newDigest(c.Realm), conns: newGate(maxConns, maxConnsSource),
 		lines: newGate(c.Total, c.Total), setups: newRate(c.PerMinute, c.Burst), told: newRate(1, 1), known: newMemory(knownFor),
-		txns: map[string]*txn{}, calls: map[string]*Call{}, pending: map[string]*waiter{}, registrar: registrar{stay: map[string][]binding{}},
+		txns: map[string]*txn{}, calls: map[string]*Call{}, pending: map[string]*waiter{}, shortest: minInterval, registrar: registrar{stay: map[string][]binding{}},
 	}, nil
 }
 

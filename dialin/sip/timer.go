@@ -20,7 +20,7 @@ type interval struct {
 
 // interval chooses the session timer of a request, or says that what it asks
 // for is too short (RFC 4028 §9, table 2).
-func (r *request) interval() (interval, bool) {
+func (r *request) interval(shortest time.Duration) (interval, bool) {
 	if !r.lists("timer", "Supported", "k") && !r.lists("timer", "Require") {
 		return interval{}, false // a device that cannot refresh is not asked to
 	}
@@ -32,7 +32,7 @@ func (r *request) interval() (interval, bool) {
 			return interval{}, false
 		}
 		asked := time.Duration(n) * time.Second
-		if asked < minInterval {
+		if asked < shortest {
 			return interval{}, true
 		}
 		every = min(asked, maxInterval)
@@ -66,13 +66,13 @@ func (i interval) refreshing() []string {
 }
 
 // agreed is the session timer that a target agreed to (§7.2).
-func agreed(m headed) interval {
+func agreed(m headed, shortest time.Duration) interval {
 	v, params, _ := strings.Cut(header(m, "Session-Expires", "x"), ";")
 	n, err := strconv.ParseUint(strings.TrimSpace(v), 10, 31)
 	if err != nil {
 		return interval{}
 	}
-	every := max(time.Duration(n)*time.Second, minInterval)
+	every := max(time.Duration(n)*time.Second, shortest)
 	return interval{every: every, ours: !strings.Contains(strings.ToLower(params), "refresher=uas")}
 }
 
