@@ -118,14 +118,10 @@ func (s *Server) snapshot(r *http.Request, c *caller) (*lobby.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap, err := s.c.Lobby.Snapshot(r.Context(), meeting.ID(v))
-	if err != nil {
+	if _, err := s.c.Lobby.Hosts(r.Context(), meeting.ID(v), c.host()); err != nil {
 		return nil, err
 	}
-	if !snap.Meeting.HostedBy(c.host()) {
-		return nil, meeting.Refuse(meeting.NotFound)
-	}
-	return snap, nil
+	return s.c.Lobby.Snapshot(r.Context(), meeting.ID(v))
 }
 
 func (s *Server) listInvitations(w http.ResponseWriter, r *http.Request, c *caller) error {

@@ -81,12 +81,9 @@ func (s *Server) hosted(r *http.Request, c *caller) (*meeting.Meeting, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.c.Lobby.Header(r.Context(), meeting.ID(v))
+	m, err := s.c.Lobby.Hosts(r.Context(), meeting.ID(v), c.host())
 	if err != nil {
 		return nil, err
-	}
-	if !m.HostedBy(c.host()) {
-		return nil, meeting.Refuse(meeting.NotFound)
 	}
 	return &m, nil
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"net/http"
 	"time"
 
@@ -162,13 +161,12 @@ func (s *Server) hosted(r *http.Request) (*session, *lobby.Snapshot, error) {
 	if !minted(id, 32) {
 		return nil, nil, meeting.Refuse(meeting.NotFound)
 	}
-	snap, err := s.c.Lobby.Follow(r.Context(), meeting.ID(id))
-	var no *meeting.Refusal
-	if err != nil && !errors.As(err, &no) {
+	if _, err := s.c.Lobby.Hosts(r.Context(), meeting.ID(id), ses.Person.Key()); err != nil {
 		return nil, nil, err
 	}
-	if no != nil || !snap.Meeting.HostedBy(ses.Person.Key()) {
-		return nil, nil, meeting.Refuse(meeting.NotFound)
+	snap, err := s.c.Lobby.Follow(r.Context(), meeting.ID(id))
+	if err != nil {
+		return nil, nil, err
 	}
 	return ses, snap, nil
 }
