@@ -49,7 +49,7 @@ const judge = `(async () => {
 		refused: window.refused,
 		wide: document.documentElement.scrollWidth > innerWidth ? [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map(name) : [],
 		small: [...document.querySelectorAll("button, summary, .button, input:not([type=hidden]):not([type=checkbox]), select, .foot a")].filter(shown).filter((e) => e.getBoundingClientRect().height < 43.5).map(name),
-		bytes: [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].reduce((sum, e) => sum + e.decodedBodySize, 0),
+		bytes: [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].reduce((sum, e) => sum + e.encodedBodySize, 0),
 	};
 })()`
 

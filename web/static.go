@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -23,8 +24,9 @@ func themeNames() []string { return []string{"theme.css", "logo.svg", "logo.png"
 
 // asset is one static file.
 type asset struct {
-	kind string // media type
-	body []byte
+	kind   string // media type
+	body   []byte
+	packed []byte // body by gzip; nil: it is no smaller
 }
 
 // static serves files under the hash of what is in them.
@@ -88,7 +90,22 @@ func (s *static) add(name string, body []byte) {
 	sum := sha256.Sum256(body)
 	h := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
 	s.named[name] = h
-	s.hashed[h] = asset{kind: kind, body: body}
+	s.hashed[h] = asset{kind: kind, body: body, packed: pack(body)}
+}
+
+// pack compresses a file once, for telephones on a poor line. Pages are never
+// compressed: they hold a form token beside what a guest typed (BREACH).
+func pack(body []byte) []byte {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil
+	}
+	_, err = w.Write(body)
+	if err := errors.Join(err, w.Close()); err != nil || b.Len() >= len(body) {
+		return nil
+	}
+	return b.Bytes()
 }
 
 // logo returns the site's own image; empty: none.
@@ -114,5 +131,24 @@ func (s *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", a.kind)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("X-Content-Type-Options", "nosniff")
-	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(a.body))
+	body := a.body
+	if a.packed != nil {
+		h.Set("Vary", "Accept-Encoding")
+		if takesGzip(r.Header.Get("Accept-Encoding")) {
+			h.Set("Content-Encoding", "gzip")
+			body = a.packed
+		}
+	}
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
+}
+
+// takesGzip reads Accept-Encoding (RFC 9110 §12.5.3). A browser writes gzip
+// without a weight; whoever writes one gets the file as it is.
+func takesGzip(accept string) bool {
+	for c := range strings.SplitSeq(accept, ",") {
+		if strings.EqualFold(strings.TrimSpace(c), "gzip") {
+			return true
+		}
+	}
+	return false
 }

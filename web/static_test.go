@@ -1,6 +1,9 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -37,6 +40,33 @@ func TestStaticIsKeptForEverUnderItsHash(t *testing.T) {
 	for _, path := range []string{"/", "/door.css", "/door.000000000000.css", "/../web.go", "/static/door.css"} {
 		if w := fetch(p.Static(), path); w.Code != http.StatusNotFound || strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
 			t.Errorf("GET %s = %d, want 404 that is not kept", path, w.Code)
+		}
+	}
+}
+
+// A browser on a poor line gets files packed; what it unpacks is the file.
+func TestStaticIsPackedForWhoTakesIt(t *testing.T) {
+	p := newPages(t)
+	page := string(render(t, p, "en", web.Home{Frame: frame("/")}))
+	style := regexp.MustCompile(`/static(/door\.[0-9a-f]{12}\.css)"`).FindStringSubmatch(page)[1]
+	plain := fetch(p.Static(), style)
+	for accept, packed := range map[string]bool{"gzip, deflate, br": true, "GZIP": true, "gzip;q=0": false, "br": false, "xgzip": false} {
+		r := httptest.NewRequest(http.MethodGet, style, nil)
+		r.Header.Set("Accept-Encoding", accept)
+		w := httptest.NewRecorder()
+		p.Static().ServeHTTP(w, r)
+		if got := w.Header().Get("Content-Encoding") == "gzip"; got != packed || w.Header().Get("Vary") != "Accept-Encoding" {
+			t.Errorf("Accept-Encoding %q: packed %t with Vary %q, want %t", accept, got, w.Header().Get("Vary"), packed)
+		}
+		if !packed {
+			continue
+		}
+		z, err := gzip.NewReader(w.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(z); err != nil || !bytes.Equal(b, plain.Body.Bytes()) {
+			t.Errorf("what is unpacked has %d bytes (%v), the file %d", len(b), err, plain.Body.Len())
 		}
 	}
 }
