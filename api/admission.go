@@ -101,7 +101,7 @@ func (s *Server) admission(snap *lobby.Snapshot, a *meeting.Admission) admission
 	x := admissionView{
 		ID: a.ID, Invitation: a.Invitation, State: stateWords()[min(int(a.State), len(stateWords())-1)], Role: roleWord(a.Role),
 		DisplayName: a.Name, Browser: a.Agent, Person: s.person(&a.Person), Warnings: []string{},
-		Present: s.c.Lobby.Present(a), Knocked: second(a.Knocked), Decided: moment(a.Decided), Rule: a.Rule, Network: string(a.Net.Kind),
+		Present: s.c.Lobby.Present(snap, a), Knocked: second(a.Knocked), Decided: moment(a.Decided), Rule: a.Rule, Network: string(a.Net.Kind),
 	}
 	if t := &a.Talk; *t != (meeting.Talk{}) {
 		x.Talk = &talkView{

@@ -80,7 +80,7 @@ func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame
 		case meeting.Waiting:
 			c.Waiting = append(c.Waiting, s.card(snap, a, near, now))
 		case meeting.Admitted:
-			present := s.c.Lobby.Present(a)
+			present := s.c.Lobby.Present(snap, a)
 			if a.Role == meeting.Host && !present {
 				continue // a host who is not in the room needs no row
 			}

@@ -221,7 +221,10 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request, id meeting.ID, t tel
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	write := func(b []byte) bool {
+		// HTTP/2 resets a stream whose deadline passes, also while nothing is
+		// written: a reader of a quiet meeting would be cut off.
 		_ = out.SetWriteDeadline(time.Now().Add(patience)) // not every writer has one
+		defer func() { _ = out.SetWriteDeadline(time.Time{}) }()
 		if _, err := w.Write(b); err != nil {
 			return false
 		}

@@ -132,12 +132,11 @@ func position(snap *lobby.Snapshot, admission string) int {
 	return 0
 }
 
-// hostInside reports whether a host is in the room: by the connections of this
-// node where it holds them, else by what the store last said.
+// hostInside reports whether a host is in the room, by connections that live.
 func (s *Server) hostInside(snap *lobby.Snapshot) bool {
 	for i := range snap.Admissions {
 		a := &snap.Admissions[i]
-		if a.Role == meeting.Host && a.State == meeting.Admitted && s.c.Lobby.Present(a) {
+		if a.Role == meeting.Host && a.State == meeting.Admitted && s.c.Lobby.Present(snap, a) {
 			return true
 		}
 	}

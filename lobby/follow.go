@@ -23,6 +23,8 @@ type Snapshot struct {
 	// Recent are the newest events this node saw, oldest first.
 	Recent []meeting.Entry
 	at     map[string]int
+	// elsewhere are the admissions that other nodes hold connections of.
+	elsewhere map[string]bool
 }
 
 // Admission answers the admission with the id.
@@ -47,6 +49,9 @@ type live struct {
 	// Lobby.mu. A pinned row is not forgotten under their hands.
 	pins  int
 	dirty atomic.Bool // a refresh is asked for and not begun
+
+	rolling   sync.Mutex
+	elsewhere map[string]bool // as last heard; guarded by rolling
 
 	mu    sync.Mutex
 	last  string                    // last event seen; guarded by mu
@@ -76,7 +81,19 @@ func (l *Lobby) unpin(w *live) {
 
 // Snapshot reads a meeting as it is now.
 func (l *Lobby) Snapshot(ctx context.Context, id meeting.ID) (*Snapshot, error) {
-	return l.load(ctx, id)
+	s, err := l.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	w := l.followed[id]
+	l.mu.Unlock()
+	if w != nil {
+		s.elsewhere = l.roll(ctx, w)
+		return s, nil
+	}
+	s.elsewhere, err = l.rolled(ctx, id, "")
+	return s, err
 }
 
 // Follow reads a meeting as it is now, with its recent events.
@@ -186,7 +203,7 @@ func (l *Lobby) refresh(ctx context.Context, w *live) error {
 	if no != nil {
 		snap = &Snapshot{at: map[string]int{}} // forgotten: nobody may be inside
 	}
-	snap.Recent = w.news
+	snap.Recent, snap.elsewhere = w.news, l.roll(ctx, w)
 	w.snap.Store(snap)
 	w.at.Store(asked.UnixNano())
 	w.mu.Lock()

@@ -7,6 +7,7 @@ package lobby
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -35,14 +36,18 @@ type Documents interface {
 }
 
 // Shelf finds a host's meetings and those with mails due, keeps dial-in numbers
-// and live calls, and counts attempts. Count and Lease MUST be atomic; Release
-// MUST leave alone what was indexed since it was leased.
+// and live calls, counts attempts, and lets nodes tell each other who is
+// connected to them. Count and Lease MUST be atomic; Release MUST leave alone
+// what was indexed since it was leased; Roster MUST forget a node that says
+// nothing for the life of its last word, and wake those who watch when it
+// changes.
 type Shelf interface {
 	Index(ctx context.Context, owner string, m meeting.ID, ends, expires time.Time) error
 	Owned(ctx context.Context, owner string, from time.Time, limit int) ([]meeting.ID, error)
 	Lease(ctx context.Context, owner string, now, until time.Time, limit int) ([]meeting.ID, error)
 	Release(ctx context.Context, owner string, m meeting.ID, until, next time.Time) error
 	Count(ctx context.Context, kind, key string, limit int, window time.Duration) (bool, error)
+	Roster(ctx context.Context, m meeting.ID, node string, who []byte, life time.Duration) (others [][]byte, err error)
 	Values
 }
 
@@ -143,8 +148,9 @@ type Config struct {
 
 // Lobby is the product. Its methods may be called at the same time.
 type Lobby struct {
-	c   Config
-	log *slog.Logger
+	c    Config
+	log  *slog.Logger
+	node string // told from others, in rosters
 
 	mu       sync.Mutex
 	followed map[meeting.ID]*live // guarded by mu
@@ -203,7 +209,7 @@ func New(c Config) (*Lobby, error) {
 		c.Rules = policy.Default()
 	}
 	l := &Lobby{
-		c: c, log: c.Logger, followed: map[meeting.ID]*live{},
+		c: c, log: c.Logger, node: rand.Text(), followed: map[meeting.ID]*live{},
 		dirty: make(chan *live, 1024), lost: make(chan struct{}, 1), posting: make(chan struct{}, posts), pace: steady(),
 	}
 	l.journal.check = func(line []byte) string { return hex.EncodeToString(l.mac("journal", line)[:8]) }

@@ -122,6 +122,9 @@ func (l *Lobby) renew(ctx context.Context, w *live, now time.Time) {
 		l.wake(w.id)
 	default:
 		w.at.Store(now.UnixNano())
+		if l.moved(ctx, w, snap) {
+			l.wake(w.id)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type Seat struct {
 	over      chan struct{}
 	once      sync.Once
 	gone      atomic.Bool // forgotten for want of use
+	moved     func()      // has the nodes exchange who is here
 }
 
 // Over is closed when the seat has lost the right to be inside, also where
@@ -34,9 +35,16 @@ func (s *Seat) Over() <-chan struct{} { return s.over }
 func (s *Seat) end() { s.once.Do(func() { close(s.over) }) }
 
 // Hold counts a live connection of the seat until the returned func is called.
+// The other nodes are told of the first and of the end of the last.
 func (s *Seat) Hold() (release func()) {
-	s.channels.Add(1)
-	return func() { s.channels.Add(-1) }
+	if s.channels.Add(1) == 1 {
+		s.moved()
+	}
+	return func() {
+		if s.channels.Add(-1) == 0 {
+			s.moved()
+		}
+	}
 }
 
 // seatState is replaced whole whenever the meeting changed.
@@ -121,7 +129,7 @@ func (l *Lobby) sit(ctx context.Context, pass string, finger [32]byte, now time.
 	if err := l.refresh(ctx, f); err != nil {
 		return nil, Info{}, err
 	}
-	s := &Seat{Meeting: id, Admission: admission, of: f, mac: mac, finger: finger, over: make(chan struct{})}
+	s := &Seat{Meeting: id, Admission: admission, of: f, mac: mac, finger: finger, over: make(chan struct{}), moved: func() { l.wake(id) }}
 	s.used.Store(now.Unix())
 	s, no := l.place(f, s, now)
 	if no != nil {
@@ -235,13 +243,4 @@ func (l *Lobby) seatOf(admission string) (*Seat, bool) {
 func AdmissionOf(pass string) (string, bool) {
 	_, a, ok := carried(pass)
 	return a, ok
-}
-
-// Present reports whether somebody is in the room: by this node's connections
-// where it holds the seat, else by what the store last said.
-func (l *Lobby) Present(a *meeting.Admission) bool {
-	if s, ok := l.seatOf(a.ID); ok {
-		return s.channels.Load() > 0
-	}
-	return a.State == meeting.Admitted && !a.Entered.IsZero()
 }

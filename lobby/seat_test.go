@@ -371,7 +371,8 @@ func TestT39PresentIsWhoIsConnected(t *testing.T) {
 				t.Fatal(err)
 			}
 			a, _ := snap.Admission(s.admission)
-			return d[i].Present(&a)
+			synctest.Wait()
+			return d[i].Present(snap, &a)
 		}
 		if present(0) {
 			t.Error("present without a connection")

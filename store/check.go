@@ -137,6 +137,13 @@ func checkIndex(owner string, m meeting.ID, expires time.Time) error {
 	return nil
 }
 
+func checkRoster(m meeting.ID, node string, who []byte, life time.Duration) error {
+	if !word(string(m)) || !word(node) || life <= 0 || len(who) > maxValue {
+		return errors.New("malformed roster, or one without an end")
+	}
+	return nil
+}
+
 func checkLimit(limit, most int) error {
 	if limit < 1 || limit > most {
 		return fmt.Errorf("limit %d outside 1 to %d", limit, most)

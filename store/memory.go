@@ -40,6 +40,7 @@ type shard struct {
 	taken    map[string]taken
 	counts   map[string]count
 	owners   map[string]shelf
+	rosters  map[meeting.ID]map[string]value
 	sweep    time.Time // when to drop expired things next
 }
 
@@ -74,6 +75,7 @@ func NewMemory() *Memory {
 			taken:    map[string]taken{},
 			counts:   map[string]count{},
 			owners:   map[string]shelf{},
+			rosters:  map[meeting.ID]map[string]value{},
 		}
 	}
 	return s
@@ -110,6 +112,11 @@ func (h *shard) clean(now time.Time) {
 	for k, c := range h.counts {
 		if !now.Before(c.ends) {
 			delete(h.counts, k)
+		}
+	}
+	for m, nodes := range h.rosters {
+		if drop(nodes, now); len(nodes) == 0 {
+			delete(h.rosters, m)
 		}
 	}
 	for o, list := range h.owners {

@@ -65,6 +65,8 @@ var (
 	takeLua string
 	//go:embed lua/count.lua
 	countLua string
+	//go:embed lua/roster.lua
+	rosterLua string
 	//go:embed lua/index.lua
 	indexLua string
 	//go:embed lua/swap.lua
@@ -88,7 +90,7 @@ type Redis struct {
 	name     string // of this node, in its readiness key
 	log      *slog.Logger
 
-	commit, take, swap, count, index, delete, ready *redis.Script
+	commit, take, swap, count, index, roster, delete, ready *redis.Script
 }
 
 // Open returns a store that connects when it is first used. The error is a
@@ -116,6 +118,7 @@ func Open(c Config) (*Redis, error) {
 		swap:     redis.NewScript(swapLua),
 		count:    redis.NewScript(countLua),
 		index:    redis.NewScript(indexLua),
+		roster:   redis.NewScript(strings.ReplaceAll(rosterLua, "CHANNEL, ARGV", strconv.Quote(c.Prefix+"wake")+", ARGV")),
 		delete:   redis.NewScript(deleteLua),
 		ready:    redis.NewScript(readyLua),
 	}, nil

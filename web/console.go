@@ -71,6 +71,17 @@ func (c ConsoleLive) Verified() int {
 	return n
 }
 
+// Present counts those who are inside now: not who lost the connection.
+func (c ConsoleLive) Present() int {
+	n := 0
+	for i := range c.Inside {
+		if !c.Inside[i].Away {
+			n++
+		}
+	}
+	return n
+}
+
 // Participant is one who is inside.
 type Participant struct {
 	Admission string

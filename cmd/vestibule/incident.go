@@ -155,5 +155,5 @@ func clock(t time.Time) string {
 
 // proof is how somebody was proved, in one word.
 func proof(p *meeting.Person) string {
-	return [...]string{"nothing", "dial-in code", "mailbox", "sign-in"}[min(p.Evidence.Method, meeting.OIDC)]
+	return [...]string{"nothing", "dial-in code", "mailbox", "telephone", "sign-in"}[min(p.Evidence.Method, meeting.OIDC)]
 }

@@ -37,6 +37,7 @@ type Store interface {
 
 	Lease(ctx context.Context, owner string, now, until time.Time, limit int) ([]meeting.ID, error)
 	Release(ctx context.Context, owner string, m meeting.ID, until, next time.Time) error
+	Roster(ctx context.Context, m meeting.ID, node string, who []byte, life time.Duration) ([][]byte, error)
 
 	Ready(ctx context.Context) error
 	Close() error
@@ -63,6 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"T04 tries in parallel stay below limits":  count,
 		"a person's meetings come by end":          index,
 		"what is due is leased once":               lease,
+		"T39 nodes say who is connected":           roster,
 		"T06 one of a thousand redeems":            redeem,
 		"a store in order is ready":                ready,
 		"versions survive many documents at once":  large,
