@@ -115,7 +115,7 @@ func (k *keeper) VerifySignature(_ context.Context, token string) ([]byte, error
 		}
 		k.until = time.Now().Add(time.Duration(age) * time.Second)
 	}
-	sig, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+	sig, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func TestT26AssertionSaysThisAndNoMore(t *testing.T) {
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("claims (-want +got):\n%s", d)
 		}
-		sig, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+		sig, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
 		if err != nil || sig.Signatures[0].Protected.ExtraHeaders["typ"] != assertion.Type {
 			t.Errorf("typ = %v, %v", sig.Signatures[0].Protected.ExtraHeaders, err)
 		}
