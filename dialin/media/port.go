@@ -14,8 +14,8 @@ type Config struct {
 	// every address.
 	Addr netip.Addr
 	// Low and High bound the UDP ports, both included. RTP takes the even
-	// ones; the odd ones stay free beside them, as devices expect. Both 0 is
-	// any port.
+	// ones, RTCP the odd ones beside them, as devices expect. Both 0 is any
+	// port.
 	Low, High uint16
 }
 
@@ -73,7 +73,7 @@ func (p *Ports) open(n uint16) (*Port, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a media port: %w", err)
 	}
-	return &Port{conn: conn}, nil
+	return &Port{conn: conn, control: listenReports(conn)}, nil
 }
 
 // Conn is what a port is made of: a *net.UDPConn, or a pipe in tests.
@@ -85,7 +85,10 @@ type Conn interface {
 }
 
 // Port is where one call will be heard.
-type Port struct{ conn Conn }
+type Port struct {
+	conn    Conn
+	control Conn // of the reports beside it; nil: none
+}
 
 // Addr is what the answer to the offer names.
 func (p *Port) Addr() netip.AddrPort {
@@ -97,4 +100,9 @@ func (p *Port) Addr() netip.AddrPort {
 
 // Close gives back a port whose call never began. After Start, the session
 // closes it.
-func (p *Port) Close() error { return p.conn.Close() }
+func (p *Port) Close() error {
+	if p.control != nil {
+		_ = p.control.Close()
+	}
+	return p.conn.Close()
+}

@@ -68,6 +68,10 @@ func (r *receiver) agree(remote netip.AddrPort, f Format, k *Keys) error {
 // packet takes one datagram and returns the digit that it begins, if any.
 func (r *receiver) packet(b []byte, from netip.AddrPort, now time.Time) rune {
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	if isReport(b) {
+		r.report(b, from, now) // reports and sound at one port: not agreed, but no harm
+		return 0
+	}
 	payload, ok := r.open(b, from, now)
 	if !ok {
 		r.stats.Foreign++

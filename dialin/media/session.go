@@ -7,15 +7,18 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pion/rtcp"
 )
 
 // Session is the sound of one call. Its methods may be called by anybody.
 type Session struct {
-	conn   Conn
-	digits chan rune
-	done   chan struct{}
-	ended  sync.Once
-	work   sync.WaitGroup
+	conn    Conn
+	control Conn // nil: no reports
+	digits  chan rune
+	done    chan struct{}
+	ended   sync.Once
+	work    sync.WaitGroup
 
 	inMu sync.Mutex
 	in   receiver // guarded by inMu
@@ -32,8 +35,11 @@ type Session struct {
 	sent   uint64
 	behind uint64
 	unsent uint64
+	octets uint64
 
-	// Only the clock uses these.
+	// Only the clock uses these. quiet is how many samples ago the device was
+	// last reported to.
+	quiet      int
 	tones      dtmf
 	onTone     func(rune)
 	heard, say [maxFrame]int16
@@ -70,12 +76,15 @@ func (p *Port) Start(remote netip.AddrPort, f Format, keys *Keys) (*Session, err
 	}
 	s.work.Go(s.listen)
 	s.work.Go(s.clock)
+	if s.control != nil {
+		s.work.Go(s.hearReports)
+	}
 	return s, nil
 }
 
 func (p *Port) session() *Session {
 	s := &Session{
-		conn: p.conn, out: newSender(), tones: newDTMF(),
+		conn: p.conn, control: p.control, out: newSender(), tones: newDTMF(),
 		digits: make(chan rune, 32), done: make(chan struct{}),
 	}
 	s.onTone = s.toneHeard
@@ -196,6 +205,9 @@ func (s *Session) Close() {
 		s.room = nil
 		s.outMu.Unlock()
 		_ = s.conn.Close()
+		if s.control != nil {
+			_ = s.control.Close()
+		}
 	})
 	s.work.Wait()
 }
@@ -270,6 +282,12 @@ func (s *Session) tick(late time.Duration) time.Duration {
 	n := s.in.format.samples()
 	heard := s.heard[:n]
 	s.in.jitter.Take(heard)
+	s.quiet += n
+	due := s.control != nil && s.quiet >= int(reportEvery*Rate/time.Second)
+	var block []rtcp.ReceptionReport
+	if due {
+		block = s.in.block()
+	}
 	s.inMu.Unlock()
 	if !s.held.Load() { // music on hold has tones of its own
 		s.tones.hear(heard, s.onTone)
@@ -282,6 +300,10 @@ func (s *Session) tick(late time.Duration) time.Duration {
 	case <-s.done:
 		return d
 	default:
+	}
+	if due {
+		s.quiet = 0
+		s.tell(block, time.Now())
 	}
 	if s.held.Load() {
 		s.out.pause(n)
@@ -296,6 +318,7 @@ func (s *Session) tick(late time.Duration) time.Duration {
 		return d
 	}
 	s.sent++
+	s.octets += uint64(n)
 	if late >= 10*time.Millisecond {
 		s.behind++
 	}

@@ -84,7 +84,7 @@ func (k *Keys) opens() (*srtp.Context, error) {
 	if k == nil {
 		return nil, nil
 	}
-	return k.context(k.Remote, srtp.SRTPReplayProtection(128))
+	return k.context(k.Remote, srtp.SRTPReplayProtection(128), srtp.SRTCPReplayProtection(128))
 }
 
 func (k *Keys) context(master []byte, opts ...srtp.ContextOption) (*srtp.Context, error) {
