@@ -135,9 +135,6 @@ func (b *builder) providers(h *house.Config) {
 			}
 		}
 		whole = whole && len(b.faults) == before
-		if u, err := url.Parse(p.Issuer); err == nil {
-			h.SignInOrigins = append(h.SignInOrigins, u.Scheme+"://"+u.Host)
-		}
 	}
 	h.OIDC.Callback = b.f.Door + "/oidc/callback/"
 	if whole && len(h.OIDC.Providers) > 0 {

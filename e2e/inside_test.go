@@ -136,7 +136,7 @@ func openInside(t *testing.T, changes ...func(*built.Config)) *inside {
 		Turn:   turn.Config{Realm: "door.test", PublicIPs: []netip.Addr{loopback}, Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(loopback, 32)}}},
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}},
 		Site:   web.Site{Name: "Hôpital", Contact: "05 61 00 00 00"}, Pages: web.Config{Lang: "fr"},
-		SignInOrigins: []string{i.ID}, Logger: slog.New(slog.NewTextHandler(i.log, nil)),
+		Logger: slog.New(slog.NewTextHandler(i.log, nil)),
 	}
 	for _, change := range changes {
 		change(&c)

@@ -36,7 +36,7 @@ type certified struct {
 
 // openCertified starts the provider for a door at the address, which proves
 // itself with the public key or the secret.
-func openCertified(t *testing.T, door string, roots []byte, client jose.JSONWebKey, secret string) (c certified, ca []byte) {
+func openCertified(t *testing.T, door string, cert, key []byte, client jose.JSONWebKey, secret string) (c certified) {
 	t.Helper()
 	if _, err := os.Stat("provider/node_modules/oidc-provider/package.json"); err != nil {
 		t.Fatal("the provider is not installed: make op (npm ci in e2e/provider)")
@@ -45,9 +45,8 @@ func openCertified(t *testing.T, door string, roots []byte, client jose.JSONWebK
 	if err != nil {
 		t.Fatal("node is missing: apt-get install nodejs")
 	}
-	cert, key := certificate(t, "localhost")
 	settings, err := json.Marshal(map[string]any{
-		"door": door, "ca": string(roots), "cert": string(cert), "key": string(key), "client": client, "secret": secret,
+		"door": door, "ca": string(cert), "cert": string(cert), "key": string(key), "client": client, "secret": secret,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -99,26 +98,21 @@ func openCertified(t *testing.T, door string, roots []byte, client jose.JSONWebK
 		t.Fatalf("the provider did not start within a minute:\n%s", c.log)
 	}
 	c.issuer = told.Issuer
-	return c, cert
+	return c
 }
 
-// street is a client that finds the door by its names and the provider at
-// localhost.
-func street(t *testing.T, s site, c certified, pems ...[]byte) *http.Client {
+// street is a client that finds the door and the provider by their names.
+func street(t *testing.T, s site, c certified) *http.Client {
 	t.Helper()
-	pool := x509.NewCertPool()
-	for _, p := range pems {
-		pool.AppendCertsFromPEM(p)
-	}
 	u, err := url.Parse(c.issuer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr := &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		TLSClientConfig: &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			to := s.https
-			if address == u.Host {
+			if strings.HasSuffix(address, ":"+u.Port()) {
 				to = "127.0.0.1:" + u.Port()
 			}
 			return new(net.Dialer).DialContext(ctx, network, to)
@@ -130,13 +124,17 @@ func street(t *testing.T, s site, c certified, pems ...[]byte) *http.Client {
 
 // certifiedSite is the product in front of the certified provider, which it
 // knows twice: by a key, and strictly, by a secret.
-func certifiedSite(t *testing.T) (door string, c certified, client *http.Client, log *output) {
+func certifiedSite(t *testing.T) (s site, door string, c certified, client *http.Client) {
 	t.Helper()
-	s := newSite(t, storetest.Redis(t))
+	s = newSite(t, storetest.Redis(t))
 	_, port, _ := net.SplitHostPort(s.https)
 	door = "https://visio.test:" + port
 	dir := filepath.Dir(s.config)
-	own, err := os.ReadFile(filepath.Join(dir, "cert.pem"))
+	cert, err := os.ReadFile(filepath.Join(dir, "cert.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.ReadFile(filepath.Join(dir, "key.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,9 +148,9 @@ func certifiedSite(t *testing.T) (door string, c certified, client *http.Client,
 	}
 	secret := rand.Text() + rand.Text()
 	public := jose.JSONWebKey{Key: key.Public(), KeyID: "door-1", Algorithm: "ES256", Use: "sig"}
-	c, ca := openCertified(t, door, own, public, secret)
+	c = openCertified(t, door, cert, own, public, secret)
 	for name, text := range map[string][]byte{
-		"client.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), "client-secret": []byte(secret), "provider-ca.pem": ca,
+		"client.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), "client-secret": []byte(secret),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
@@ -171,7 +169,7 @@ providers:
     claims_from: userinfo
     claim_map: {organisation: organization}
     member: {claim: email, values: ["@hospital.example"]}
-    ca_file: %[2]s/provider-ca.pem
+    ca_file: %[2]s/cert.pem
     logout: [rp, backchannel]
   - id: strict
     name: Strict
@@ -183,10 +181,10 @@ providers:
     amr: [mfa]
     max_age: 1h
     member: {claim: email, values: ["@hospital.example"]}
-    ca_file: %[2]s/provider-ca.pem
+    ca_file: %[2]s/cert.pem
 `, c.issuer, dir))
-	log, _ = s.serve(t)
-	return door, c, street(t, s, c, own, ca), log
+	s.serve(t)
+	return s, door, c, street(t, s, c)
 }
 
 // add appends to the configuration.
@@ -216,12 +214,12 @@ var personalLink = regexp.MustCompile(`https://visio\.test:\d+/i/[A-Za-z0-9_-]+`
 // making: code flow with PKCE, a client proved by its key, signed userinfo, the
 // issuer in the answer (RFC 9207), and what the host reads of it.
 func TestT13CertifiedProvider(t *testing.T) {
-	door, _, client, log := certifiedSite(t)
+	_, door, _, client := certifiedSite(t)
 	host := newVisitor(t, client)
 	host.open(door+"/").submit("/signin", one("provider", "key")).signsInAs("ada card")
 	host.want(http.StatusOK, "")
 	if host.at.Path != "/meetings" {
-		t.Fatalf("signing in leads to %s %d: %s\n%s", host.at.Path, host.code, host.words(), log)
+		t.Fatalf("signing in leads to %s %d: %s", host.at.Path, host.code, host.words())
 	}
 	now := time.Now().UTC().Add(time.Minute)
 	host.open(door+"/meetings/new").submit("/meetings", url.Values{
@@ -245,7 +243,7 @@ func TestT13CertifiedProvider(t *testing.T) {
 // TestT13CertifiedProviderStrict asks for a level and two factors. What comes back
 // is checked: a password is not enough, a card is.
 func TestT13CertifiedProviderStrict(t *testing.T) {
-	door, _, client, _ := certifiedSite(t)
+	_, door, _, client := certifiedSite(t)
 	weak := newVisitor(t, client)
 	weak.open(door+"/").submit("/signin", one("provider", "strict")).signsInAs("ada password")
 	if weak.code != http.StatusForbidden || weak.at.Path != "/oidc/callback/strict" {
@@ -258,7 +256,7 @@ func TestT13CertifiedProviderStrict(t *testing.T) {
 // TestT15CertifiedProviderEnds changes the keys while people are signed in, and
 // signs out from either side.
 func TestT15CertifiedProviderEnds(t *testing.T) {
-	door, c, client, _ := certifiedSite(t)
+	_, door, c, client := certifiedSite(t)
 	signIn := func() *visitor {
 		v := newVisitor(t, client)
 		v.open(door+"/").submit("/signin", one("provider", "key")).signsInAs("ada card").want(http.StatusOK, "Ada Martin")
@@ -277,14 +275,14 @@ func TestT15CertifiedProviderEnds(t *testing.T) {
 	after, there := signIn(), signIn()
 
 	// Signing out there ends the sign-in here, of that browser alone.
-	there.open(c.issuer + "/session/end").leaves()
+	there.open(strings.Replace(c.issuer, "localhost", "login.test", 1) + "/session/end").leaves()
 	there.open(door+"/meetings").want(http.StatusUnauthorized, "")
 	before.open(door+"/meetings").want(http.StatusOK, "Ada Martin")
 
 	// Signing out here signs out there, with the ID token of then as a hint.
 	for kid, v := range map[string]*visitor{"op-1": before, "op-2": after} {
 		v.open(door+"/meetings").submit("/signout", nil)
-		if got := keyOf(t, v.at.Query().Get("id_token_hint")); !strings.HasPrefix(v.at.String(), c.issuer) || got != kid {
+		if got := keyOf(t, v.at.Query().Get("id_token_hint")); v.at.Hostname() != "login.test" || got != kid {
 			t.Fatalf("signing out leads to %v with a hint signed by %q, want %q", v, got, kid)
 		}
 		v.leaves()
@@ -293,6 +291,20 @@ func TestT15CertifiedProviderEnds(t *testing.T) {
 		}
 		v.submit("/signin", one("provider", "key")).want(http.StatusOK, "Who are you?")
 	}
+}
+
+// TestSignInPageOnAnotherHost has a browser follow where the door leads: a
+// browser that comes from a form goes on to no host that the form's page did not
+// name (CSP form-action), and nobody knows all hosts on the way through a
+// provider.
+func TestSignInPageOnAnotherHost(t *testing.T) {
+	s, door, _, _ := certifiedSite(t)
+	p := newPerson(t, &house{CA: filepath.Join(filepath.Dir(s.config), "cert.pem")}, "ada", "en")
+	p.at(door + "/")
+	p.press(`button[value="key"]`, `location.hostname == "login.test" && document.querySelector("h1")?.innerText == "Who are you?"`)
+	p.press(`button[value="ada card"]`, `location.pathname == "/meetings" && document.body.innerText.includes("Ada Martin")`)
+	p.press(`form[action="/signout"] button`, `location.hostname == "login.test" && document.querySelector("button[name=logout]")`)
+	p.press(`button[name=logout]`, `location.hostname == "visio.test" && location.pathname == "/" && document.querySelector("button[value=key]")`)
 }
 
 // leaves says yes to the provider's question.

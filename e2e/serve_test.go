@@ -58,7 +58,7 @@ func newSite(t *testing.T, redis string) site {
 		}
 		return p
 	}
-	chain, key := certificate(t, "visio.test", "room.visio.test")
+	chain, key := certificate(t, "visio.test", "room.visio.test", "login.test", "localhost")
 	s.roots.AppendCertsFromPEM(chain)
 	_, port, _ := net.SplitHostPort(s.https)
 	write("vestibule.yaml", fmt.Sprintf(`

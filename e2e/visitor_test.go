@@ -93,6 +93,9 @@ func (v *visitor) walk(method, address, origin string, body url.Values) *visitor
 			"Origin": {origin}, "Sec-Fetch-Site": {site}, "Sec-Fetch-Mode": {"navigate"}, "Accept": {"text/html"},
 		})
 		to := res.Header.Get("Location")
+		if on, ok := strings.CutPrefix(res.Header.Get("Refresh"), "0; url="); ok {
+			to = on
+		}
 		if to == "" {
 			v.read()
 			return v

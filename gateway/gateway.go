@@ -57,9 +57,6 @@ type Config struct {
 	// Secret keys cookies and form tokens; at least 32 bytes.
 	Secret []byte
 	Site   web.Site
-	// SignInOrigins are the origins that a sign-in or sign-out form leads on
-	// to; a browser follows a form's redirect nowhere else (CSP form-action).
-	SignInOrigins []string
 	// Shared are addresses that many come from, such as a proxy: of who comes
 	// from there, no network is told apart.
 	Shared []netip.Prefix

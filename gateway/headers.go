@@ -17,7 +17,7 @@ func (s *Server) doorPolicy() []header {
 	csp := []string{
 		"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:",
 		"media-src 'self'", "connect-src 'self'", "font-src 'self'",
-		"form-action " + strings.Join(append([]string{"'self'", s.c.Room}, s.c.SignInOrigins...), " "), "base-uri 'none'", "frame-ancestors 'none'",
+		"form-action 'self' " + s.c.Room, "base-uri 'none'", "frame-ancestors 'none'",
 	}
 	return append(common(),
 		header{"Content-Security-Policy", strings.Join(csp, "; ")},

@@ -109,10 +109,10 @@ func (s *site) config(c setup, logger *slog.Logger) house.Config {
 			Realm: "door.example", PublicIPs: []netip.Addr{loopback},
 			Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(loopback, 32)}},
 		},
-		TurnOn:        turn.Addresses{UDP: []string{"127.0.0.1:0"}},
-		Site:          web.Site{Name: "Hôpital", Contact: "05 61 00 00 00"},
-		Pages:         web.Config{Lang: "en"},
-		SignInOrigins: []string{issuer}, API: c.api, Emails: c.emails,
+		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}},
+		Site:   web.Site{Name: "Hôpital", Contact: "05 61 00 00 00"},
+		Pages:  web.Config{Lang: "en"},
+		API:    c.api, Emails: c.emails,
 	}
 	if !c.codesOnly {
 		hc.OIDC = auth.Config{Transport: s.id, Providers: []auth.Provider{{

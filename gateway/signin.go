@@ -71,8 +71,19 @@ func (s *Server) startSignIn(w http.ResponseWriter, r *http.Request, link string
 	nonce := make([]byte, s.seal.NonceSize())
 	_, _ = rand.Read(nonce) // never fails since Go 1.24
 	setCookie(w, signInCookie, base64.RawURLEncoding.EncodeToString(s.seal.Seal(nonce, nonce, b, nil)), signInLife)
-	http.Redirect(w, r, to, http.StatusSeeOther)
-	return nil
+	return s.lead(w, r, provider, to, false)
+}
+
+// lead sends the browser to a provider, by a page of its own: see web.Leaving.
+func (s *Server) lead(w http.ResponseWriter, r *http.Request, provider, to string, out bool) error {
+	p := web.Leaving{Frame: s.frame(w, r), To: to, Out: out}
+	for _, c := range s.c.OIDC.Providers() {
+		if c.ID == provider {
+			p.Provider = c.Name
+		}
+	}
+	w.Header().Set("Refresh", "0; url="+to)
+	return s.page(w, r, p)
 }
 
 // pending opens the sign-in cookie.

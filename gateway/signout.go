@@ -24,14 +24,13 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
 		s.hub.pokeHosts()
 	}
 	setCookie(w, sessionCookie, "", -1)
-	to := "/"
 	if ses.Login != nil && s.c.OIDC != nil {
 		if u, state, err := s.c.OIDC.LogoutURL(r.Context(), *ses.Login, s.c.Door+"/"); err == nil && u != "" {
 			setCookie(w, signOutCookie, state, signInLife)
-			to = u
+			return s.lead(w, r, ses.Login.Provider, u, true)
 		}
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil
 }
 

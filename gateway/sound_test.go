@@ -57,7 +57,7 @@ func cookiesSound(t *testing.T, a *spoken) {
 
 // redirectSound is T19.
 func redirectSound(t *testing.T, a *spoken) {
-	l := a.header.Get("Location")
+	l := answer{header: a.header}.to()
 	if l == "" {
 		return
 	}

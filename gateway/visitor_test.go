@@ -80,7 +80,13 @@ type answer struct {
 	proto  string
 }
 
-func (a answer) to() string { return a.header.Get("Location") }
+// to is where an answer leads.
+func (a answer) to() string {
+	if to, ok := strings.CutPrefix(a.header.Get("Refresh"), "0; url="); ok {
+		return to
+	}
+	return a.header.Get("Location")
+}
 
 // visit opens a browser that speaks HTTP/1.1.
 func (s *site) visit() *visitor { return s.browser(s.t, false) }

@@ -150,7 +150,7 @@ func New(c Config) (*House, error) {
 	}
 	h.Gateway, err = gateway.New(gateway.Config{
 		Door: c.Door, Room: c.Room, Lobby: h.Lobby, OIDC: oidc, Pages: pages, Shelf: c.Store, Backend: c.Backend,
-		Relay: h.Turn, API: programs, Secret: h.key("gateway"), Site: c.Site, SignInOrigins: c.SignInOrigins,
+		Relay: h.Turn, API: programs, Secret: h.key("gateway"), Site: c.Site,
 		KeptDays: days(c.Keep), Zone: c.Zone, Shared: c.Limits.Trusted, Logger: c.Logger,
 	})
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 // in, with every word that has one of ours and two that have none.
 func assured() []web.Card {
 	ways := map[string]string{
-		"": "pwd otp totp sms tel mail", "eidas1": "mfa mca hwk fido swk", "http://eidas.europa.eu/LoA/substantial": "sc pop pin kba",
+		"eidas1": "pwd otp totp sms tel mail", "http://eidas.europa.eu/LoA/substantial": "sc pop pin kba mfa mca hwk fido swk",
 		"eidas3": "face fpt wia", "gold": "telepathy",
 	}
 	var cards []web.Card
-	for _, acr := range []string{"", "eidas1", "http://eidas.europa.eu/LoA/substantial", "eidas3", "gold"} {
+	for _, acr := range []string{"eidas1", "http://eidas.europa.eu/LoA/substantial", "eidas3", "gold"} {
 		p := meeting.Person{Name: "Jeanne Moreau", Evidence: meeting.Evidence{
 			Method: meeting.OIDC, Provider: "ProConnect", Organisation: "Mairie de Toulouse", ACR: acr, AMR: strings.Fields(ways[acr]),
 		}}
@@ -38,7 +38,7 @@ func TestAssuranceInWords(t *testing.T) {
 			"ProConnect, Mairie de Toulouse", "Niveau de garantie\u00a0: substantiel (eIDAS)", "Niveau de garantie, selon le fournisseur\u00a0: <bdi>gold</bdi>",
 			"Connexion avec\u00a0: un mot de passe, un code à usage unique, un appel ou un SMS, un code reçu par courriel</p>", "<bdi>telepathy</bdi>",
 		},
-		"en": {"Assurance level: high (eIDAS)", "Signed in with: several factors, a security key, a key on the device</p>"},
+		"en": {"Assurance level: high (eIDAS)", "Signed in with: a smart card, a key or certificate, a PIN, questions, several factors, a security key, a key on the device</p>"},
 	} {
 		page := string(render(t, p, lang, c))
 		for _, w := range want {

@@ -90,6 +90,8 @@ func guestExamples() []example {
 		{"code-unsent-sms", unsentSMS},
 		{"name-phone", phoned},
 		{"home", web.Home{Frame: frame("/"), Providers: providers()}},
+		{"leaving", web.Leaving{Frame: frame("/"), Provider: "ProConnect", To: "https://id.example/authorize?state=s"}},
+		{"leaving-out", web.Leaving{Frame: frame("/"), Provider: "ProConnect", To: "https://id.example/logout?state=s", Out: true}},
 		{"home-signed-in", web.Home{Frame: hostFrame("/")}},
 		{"invitation", inv},
 		{"invitation-early", early},

@@ -106,7 +106,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}},
 		Phone:  phone,
 		Site:   web.Site{Name: "Hôpital Saint-Jean", Contact: "05 61 00 00 00"}, Pages: web.Config{Lang: s.Language},
-		SignInOrigins: []string{s.ID}, Logger: s.Logger,
+		Logger: s.Logger,
 	})
 	if err != nil {
 		return nil, err

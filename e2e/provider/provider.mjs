@@ -118,12 +118,25 @@ async function answer(req, res) {
     } else if (req.url.startsWith('/interaction/')) {
       await interaction(req, res);
     } else {
+      if (req.url === '/.well-known/openid-configuration') elsewhere(res);
       oidc.callback()(req, res);
     }
   } catch (err) {
     console.error('interaction', err);
     res.writeHead(500).end();
   }
+}
+
+// elsewhere has discovery say that people sign in on another host than the
+// issuer's, as at Pro Santé Connect.
+function elsewhere(res) {
+  const end = res.end.bind(res);
+  res.end = (body) => {
+    const at = `https://login.test:${server.address().port}`;
+    const told = JSON.stringify({ ...JSON.parse(body), authorization_endpoint: `${at}/auth`, end_session_endpoint: `${at}/session/end` });
+    res.setHeader('Content-Length', Buffer.byteLength(told));
+    return end(told);
+  };
 }
 
 // interaction is the sign-in page.
