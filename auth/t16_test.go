@@ -196,13 +196,15 @@ func tunnel(t *testing.T, w http.ResponseWriter, r *http.Request) {
 		t.Errorf("%s %s: %v", r.Method, r.Host, err)
 		return
 	}
-	w.WriteHeader(http.StatusOK)
-	in, _, err := http.NewResponseController(w).Hijack()
+	in, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	go func() { _, _ = io.Copy(out, in); _ = out.Close() }()
+	if _, err := io.WriteString(in, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
+		t.Error(err)
+	}
+	go func() { _, _ = io.Copy(out, buffered); _ = out.Close() }()
 	go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
 }
 

@@ -77,8 +77,6 @@ type Config struct {
 	// Remind and LinkInCalendar are lobby.Config's.
 	Remind         meeting.Reminders
 	LinkInCalendar bool
-	// SignInOrigins are gateway.Config's.
-	SignInOrigins []string
 	// Limits bound what one stranger may hold of the door's listeners.
 	Limits Limits
 	// API is who may use the API and which webhooks are told, without the
