@@ -30,7 +30,7 @@ var (
 // INVITE carries beside our own.
 func (s *Server) outgoing(ctx context.Context, g conference.Grants) (*Call, []string, error) {
 	t := s.c.Target
-	if t == nil || g.Admission == "" || g.Room == "" {
+	if t == nil || g.Admission == "" || g.Room == "" || s.lifetime() == nil {
 		return nil, nil, errors.New("sip: there is nobody to call")
 	}
 	words, err := t.words(g)
