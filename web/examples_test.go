@@ -123,10 +123,10 @@ func waitingExamples() []example {
 	there, admitted, asked := w, w, w
 	there.HostInside, there.Position, there.Waited = true, 3, 4*time.Minute
 	there.Held, there.Message = true, "Je termine avec la personne précédente, cinq minutes."
-	held, question, replied := there, there, there
+	held, question := there, there
 	held.Message, held.Position, held.Renamed, held.Name = "", 0, true, "Jeanne M."
 	question.Held, question.Question, question.Asks = false, "Quel est le prénom de votre médecin traitant ?", 1
-	replied = question
+	replied := question
 	replied.Reply = "Karim, je crois."
 	admitted.HostInside, admitted.State, admitted.Position = true, meeting.Admitted, 0
 	asked.Asked, asked.Position, asked.Waited = true, 2, 30*time.Minute
