@@ -156,6 +156,7 @@ func draft(o *object, was lobby.Draft) lobby.Draft {
 		JoinBeforeHost: field(in, "join_before_host", was.Settings.JoinBeforeHost),
 		GuestScreen:    field(in, "guest_screen", was.Settings.GuestScreen),
 		GuestChat:      field(in, "guest_chat", was.Settings.GuestChat),
+		Remind:         was.Settings.Remind,
 		Early:          in.minutes("early_minutes", was.Settings.Early, 24*time.Hour),
 		Grace:          in.minutes("grace_minutes", was.Settings.Grace, 12*time.Hour),
 	}
@@ -194,7 +195,7 @@ func (s *Server) createMeeting(w http.ResponseWriter, r *http.Request, c *caller
 		return err
 	}
 	o.need("title", "starts", "ends")
-	d := draft(o, lobby.Draft{Zone: s.c.Zone, Lang: s.c.Lang})
+	d := draft(o, lobby.Draft{Zone: s.c.Zone, Lang: s.c.Lang, Settings: meeting.Settings{Remind: s.c.Lobby.Reminders()}})
 	d.Invitees = invitees(o)
 	if err := o.judge(&d, time.Now()); err != nil {
 		return err

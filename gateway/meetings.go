@@ -123,7 +123,18 @@ func (s *Server) createMeeting(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	listed, no := addRoster(r)
 	form, draft, faults := readForm(r.PostForm, time.Now())
+	draft.Settings.Remind = s.c.Lobby.Reminders()
+	if no {
+		faults = append(faults, web.FieldFault{Field: "list", What: web.Unreadable})
+	}
+	if listed && len(faults) == 0 {
+		// What a file holds is looked at before anybody is written to.
+		f := s.hostFrame(w, r, ses.Person)
+		f.Path = "/meetings/new"
+		return s.page(w, r, web.NewMeeting{Frame: f, Form: form, Zones: zones()})
+	}
 	if len(faults) > 0 {
 		f := s.hostFrame(w, r, ses.Person)
 		f.Path = "/meetings/new"

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"vestibule/lobby"
 	"vestibule/meeting"
 )
 
@@ -34,7 +35,7 @@ func (s *Server) own(w http.ResponseWriter, r *http.Request) error {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
 		return foreign{}
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" && (kind != "multipart/form-data" || r.URL.Path != "/meetings") {
 		return foreign{}
 	}
 	if err := s.parse(w, r); err != nil {
@@ -60,12 +61,20 @@ func (s *Server) unhurried(w http.ResponseWriter, r *http.Request) {
 
 // parse reads a form of a size that a form has (T60).
 func (s *Server) parse(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	err := r.ParseForm()
+	most, read := int64(maxForm), r.ParseForm
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+		// With a list; kept in memory, never in a file of its own.
+		most += lobby.MaxList
+		read = func() error { return r.ParseMultipartForm(most) }
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, most)
+	err := read()
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
 		return tooLarge{}
+	case err != nil && most > maxForm:
+		return foreign{} // no browser writes such parts
 	case err != nil:
 		return meeting.Refuse(meeting.Invalid) // what is still to come has its time too
 	}

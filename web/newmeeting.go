@@ -72,6 +72,17 @@ func (n NewMeeting) FaultAt(field string) *FieldFault {
 	return &n.Faults[i]
 }
 
+// FaultsOf returns every fault of a field with lines.
+func (n NewMeeting) FaultsOf(field string) []FieldFault {
+	var list []FieldFault
+	for _, f := range n.Faults {
+		if f.Field == field {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
 // Unfold reports whether the folded options hold something to look at.
 func (n NewMeeting) Unfold() bool {
 	f := n.Form

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"vestibule/config"
+	"vestibule/lobby"
 	"vestibule/meeting"
 )
 
@@ -38,6 +40,7 @@ type asked struct {
 	title, start, zone, lang, attempt string
 	duration                          time.Duration
 	guests, hosts                     []string
+	csv                               string
 	json                              bool
 }
 
@@ -65,6 +68,7 @@ func inviteCommand() *cobra.Command {
 	f.StringVar(&a.zone, "zone", "", "time zone, such as Europe/Paris; default: of this machine for --start, the site's in mails")
 	f.StringVar(&a.lang, "lang", "", "of the mails: fr or en; default: the site's")
 	f.StringArrayVar(&a.guests, "guest", nil, `"J. D. <mail> +33612345678", or less of it; once for each`)
+	f.StringVar(&a.csv, "csv", "", "a list of guests and hosts: name, mail, role, phone; every fault is told with its line")
 	f.StringArrayVar(&a.hosts, "host", nil, "like --guest, for those who may admit and expel")
 	f.StringVar(&a.attempt, "attempt", "", "the same word makes the same meeting once, for ten minutes; default: random")
 	f.BoolVar(&a.json, "json", false, "print JSON")
@@ -104,7 +108,7 @@ func (a *asked) wish(now time.Time) (wish, error) {
 	}
 	fault(a.title == "", "--title: is missing")
 	fault(a.key == "", "--key: is missing: file:PATH, env:NAME or cred:NAME")
-	fault(len(a.guests) == 0, "--guest: nobody is invited")
+	fault(len(a.guests) == 0 && a.csv == "", "--guest: nobody is invited")
 	fault(a.duration < time.Minute, "--duration: want at least 1m")
 	loc, err := time.LoadLocation(a.zone)
 	if a.zone == "" {
@@ -129,7 +133,47 @@ func (a *asked) wish(now time.Time) (wish, error) {
 			w.Invitations = append(w.Invitations, i)
 		}
 	}
-	return w, errors.Join(faults...)
+	listed, bad := a.roster()
+	w.Invitations = append(w.Invitations, listed...)
+	return w, errors.Join(append(faults, bad...)...)
+}
+
+// roster reads the file of a list. A line is told by its number, not repeated:
+// it names a person.
+func (a *asked) roster() (list []invitation, faults []error) {
+	if a.csv == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(a.csv)
+	if err != nil {
+		return nil, []error{fmt.Errorf("--csv: %w", err)}
+	}
+	lines, err := lobby.ReadList(b)
+	if err != nil {
+		return nil, []error{fmt.Errorf("--csv: %w", err)}
+	}
+	seen := map[string]int{}
+	for _, l := range lines {
+		i, ok := readInvitee(l.Text)
+		if l.Role == meeting.Host {
+			i.Role = "host"
+		}
+		mail := meeting.FoldAddress(i.Email)
+		switch {
+		case !ok || mail != "" && !meeting.Address(mail):
+			faults = append(faults, fmt.Errorf("--csv: line %d: the address cannot be used", l.N))
+			continue
+		case i.Role == "host" && mail == "":
+			faults = append(faults, fmt.Errorf("--csv: line %d: a host needs an address", l.N))
+			continue
+		case mail != "" && seen[mail] > 0:
+			faults = append(faults, fmt.Errorf("--csv: line %d: is on line %d already", l.N, seen[mail]))
+			continue
+		}
+		seen[mail] = l.N
+		list = append(list, i)
+	}
+	return list, faults
 }
 
 func when(s string, loc *time.Location) (time.Time, error) {
