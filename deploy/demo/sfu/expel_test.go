@@ -386,7 +386,7 @@ func allocates(t *testing.T, n *node, p *guest) map[string]error {
 	}
 	conn, err := stream(net.Dial("tcp", on.TCP[0].String()))
 	ask("TCP", conn, err, on.TCP[0])
-	conn, err = stream(tls.Dial("tcp", on.TLS[0].String(), n.tls("")))
+	conn, err = stream(tls.Dial("tcp", on.TLS[0].String(), n.tls("127.0.0.1")))
 	ask("TLS", conn, err, on.TLS[0])
 	return got
 }

@@ -2,14 +2,16 @@ package sfu_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"sync"
 	"testing"
@@ -40,8 +42,8 @@ type node struct {
 }
 
 // tls is how to speak to the node under a name.
-func (n *node) tls(_ string, protos ...string) *tls.Config {
-	return &tls.Config{RootCAs: n.roots, ServerName: "example.com", NextProtos: protos, MinVersion: tls.VersionTLS12}
+func (n *node) tls(name string, protos ...string) *tls.Config {
+	return &tls.Config{RootCAs: n.roots, ServerName: name, NextProtos: protos, MinVersion: tls.VersionTLS12}
 }
 
 // client asks the node whatever the name, and notes what comes.
@@ -51,7 +53,7 @@ func (n *node) client(proto string, m *meter) *http.Client {
 		if err != nil {
 			return nil, err
 		}
-		s := tls.Client(metered{c, m, false}, n.tls("", proto))
+		s := tls.Client(metered{c, m, false}, n.tls("room.test", proto))
 		return s, s.HandshakeContext(ctx)
 	}}
 	n.mu.Lock()
@@ -69,15 +71,36 @@ func (n *node) forget() {
 	}
 }
 
+// certificate is of both origins and of the relay's address.
+func certificate(t *testing.T) (*tls.Config, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"door.test", "room.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}, roots
+}
+
 // openNodes opens one door for each store, all before one conference server.
 func openNodes(t *testing.T, s *sfu.Server, b conference.Backend, stores ...built.Store) []*node {
 	t.Helper()
 	secret := []byte(rand.Text() + rand.Text())
-	like := httptest.NewTLSServer(nil)
-	secure := &tls.Config{Certificates: like.TLS.Certificates, MinVersion: tls.VersionTLS12}
-	roots := x509.NewCertPool()
-	roots.AddCert(like.Certificate())
-	like.Close()
+	secure, roots := certificate(t)
 	loopback := netip.MustParseAddr("127.0.0.1")
 	nodes := make([]*node, len(stores))
 	for i := range stores {
