@@ -75,3 +75,6 @@ func Proves(h string) bool {
 
 // Shorten lets sessions be refreshed sooner than RFC 4028 does.
 func Shorten(s *Server, d time.Duration) { s.shortest = d }
+
+// Serves reports whether Serve has begun.
+func Serves(s *Server) bool { return s.lifetime() != nil }

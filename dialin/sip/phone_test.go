@@ -88,6 +88,9 @@ func open(t testing.TB, change func(*sip.Config), before ...func(*sip.Server)) *
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Serve(ctx) }()
+	for !sip.Serves(d.Server) {
+		time.Sleep(time.Millisecond) // nothing tells but asking
+	}
 	t.Cleanup(func() {
 		cancel()
 		select {
