@@ -182,7 +182,7 @@ func TestManyNodesSendOneMail(t *testing.T) {
 		for i := range 12 {
 			names = append(names, fmt.Sprintf("g%d", i))
 		}
-		id := d.in(t, 48*time.Hour, meeting.Reminders{}, names...)
+		id := dead(t, d).in(t, 48*time.Hour, meeting.Reminders{}, names...)
 		d.box.written(t, false, 12)
 		eventually(t, "all are noted as mailed", 10*time.Second, func() bool {
 			return !slices.ContainsFunc(names, func(n string) bool {
