@@ -45,6 +45,7 @@ func status(r meeting.Reason) int {
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var no *meeting.Refusal
 	var down *auth.Unavailable
+	var doubt *auth.Doubt
 	switch {
 	case r.Context().Err() != nil:
 		// Who asked has gone; what broke on the way broke because of that.
@@ -69,6 +70,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case down != nil, lobby.IsUnsent(err):
 		s.log.WarnContext(r.Context(), "service unavailable", slog.String("path", route(r)), slog.Any("error", err))
 		no = meeting.Refuse(meeting.Busy)
+	case errors.As(err, &doubt) && doubt.Refusal.Reason == meeting.Invalid && r.Pattern != backChannelRoute:
+		// An answer of a provider that belongs elsewhere is no form to correct
+		// (T14).
+		s.log.InfoContext(r.Context(), "sign-in refused", slog.String("path", route(r)), slog.String("check", doubt.Check))
+		s.refuseAs(w, r, doubt.Refusal, http.StatusBadRequest)
+		return
 	case errors.As(err, &no):
 		s.log.InfoContext(r.Context(), "refused", slog.String("path", route(r)), slog.String("reason", no.Reason.String()))
 	}
