@@ -222,8 +222,8 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("GET /{$}", s.do(s.home))
 	m.Handle("POST /signin", s.change(s.signIn))
 	m.Handle("POST /signout", s.change(s.signOut))
-	m.Handle("GET /signins", s.do(s.signIns))
-	m.Handle("POST /signins/end", s.change(s.endSignIns))
+	m.Handle("GET /sign-ins", s.do(s.signIns))
+	m.Handle("POST /sign-ins/end", s.change(s.endSignIns))
 	m.Handle("GET /oidc/callback/{provider}", s.do(s.callback))
 	m.Handle(backChannelRoute, s.do(s.backChannel))
 

@@ -37,7 +37,7 @@ func (s *Server) listSignIn(ctx context.Context, ses *session) error {
 		if err != nil {
 			return fmt.Errorf("encoding sign-ins: %w", err)
 		}
-		ok, err := s.c.Shelf.Swap(ctx, "signins", key, old, b, s.c.SessionLife)
+		ok, err := s.c.Shelf.Swap(ctx, "sign-ins", key, old, b, s.c.SessionLife)
 		if err != nil {
 			return fmt.Errorf("storing sign-ins: %w", err)
 		}
@@ -49,7 +49,7 @@ func (s *Server) listSignIn(ctx context.Context, ses *session) error {
 }
 
 func (s *Server) signInKeys(ctx context.Context, key string) (raw []byte, keys []string, err error) {
-	raw, err = s.c.Shelf.Get(ctx, "signins", key)
+	raw, err = s.c.Shelf.Get(ctx, "sign-ins", key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading sign-ins: %w", err)
 	}
@@ -138,6 +138,6 @@ func (s *Server) endSignIns(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	s.hub.pokeHosts()
-	http.Redirect(w, r, "/signins", http.StatusSeeOther)
+	http.Redirect(w, r, "/sign-ins", http.StatusSeeOther)
 	return nil
 }

@@ -25,7 +25,7 @@ func TestSignInsAreListedAndEnded(t *testing.T) {
 	console.until(t, "event: console")
 	room := lost.opens(m)
 
-	page := desk.want(desk.get("/signins"), http.StatusOK, "the list").body
+	page := desk.want(desk.get("/sign-ins"), http.StatusOK, "the list").body
 	if n := strings.Count(page, "<li class=\"card\">"); n != 3 || strings.Count(page, "this browser") != 1 {
 		t.Fatalf("%d sign-ins listed, want 3, one of them here:\n%s", n, page)
 	}
@@ -38,22 +38,22 @@ func TestSignInsAreListedAndEnded(t *testing.T) {
 
 	// Somebody else's page ends nothing of it.
 	other := s.host(surgeon())
-	other.want(other.post("/signins/end", url.Values{"signin": {which}}), http.StatusSeeOther, "ending a stranger's")
+	other.want(other.post("/sign-ins/end", url.Values{"signin": {which}}), http.StatusSeeOther, "ending a stranger's")
 	lost.want(lost.get("/meetings"), http.StatusOK, "still signed in")
 
 	session := lost.cookie(doorOrigin, "__Host-door")
-	desk.want(desk.post("/signins/end", url.Values{"signin": {which}}), http.StatusSeeOther, "ending it")
+	desk.want(desk.post("/sign-ins/end", url.Values{"signin": {which}}), http.StatusSeeOther, "ending it")
 	s.dead(session, "/meetings")
 	console.over(t)
 	room.ended(t)
 	tablet.want(tablet.get("/meetings"), http.StatusOK, "the tablet goes on")
-	desk.want(desk.post("/signins/end", url.Values{"signin": {"others"}}), http.StatusSeeOther, "ending all others")
+	desk.want(desk.post("/sign-ins/end", url.Values{"signin": {"others"}}), http.StatusSeeOther, "ending all others")
 	s.dead(tablet.cookie(doorOrigin, "__Host-door"), "/meetings")
-	page = desk.want(desk.get("/signins"), http.StatusOK, "the list").body
-	if strings.Count(page, "<li class=\"card\">") != 1 || strings.Contains(page, "signins/end") {
+	page = desk.want(desk.get("/sign-ins"), http.StatusOK, "the list").body
+	if strings.Count(page, "<li class=\"card\">") != 1 || strings.Contains(page, "sign-ins/end") {
 		t.Errorf("after ending all others the list shows:\n%s", page)
 	}
-	desk.want(s.visit().get("/signins"), http.StatusUnauthorized, "a stranger's list")
+	desk.want(s.visit().get("/sign-ins"), http.StatusUnauthorized, "a stranger's list")
 }
 
 // TestTabsLoseNothingOfASession lets one browser knock at six meetings at once:

@@ -241,7 +241,7 @@ func hostExamples() []example {
 		{Field: "cohosts", What: web.Twice, Line: 1},
 	}
 	seen := times().Starts
-	signIns := web.SignIns{Frame: hostFrame("/signins"), Zone: "Europe/Paris", List: []web.SignIn{
+	signIns := web.SignIns{Frame: hostFrame("/sign-ins"), Zone: "Europe/Paris", List: []web.SignIn{
 		{ID: "s1", Agent: "Firefox, Linux", Began: seen.Add(-time.Hour), Seen: seen, Here: true},
 		{ID: "s2", Agent: "Safari, iPhone", Began: seen.Add(-3 * time.Hour), Seen: seen.Add(-2 * time.Hour)},
 		{ID: "s3", Began: seen.Add(-5 * time.Hour), Seen: seen.Add(-4 * time.Hour)},
@@ -249,8 +249,8 @@ func hostExamples() []example {
 	alone := signIns
 	alone.List = signIns.List[:1]
 	return []example{
-		{"signins", signIns},
-		{"signins-alone", alone},
+		{"sign-ins", signIns},
+		{"sign-ins-alone", alone},
 		{"meetings", web.Meetings{Frame: hostFrame("/meetings"), Today: []web.Row{row}, Later: []web.Row{later}, Earlier: []web.Row{gone, off}}},
 		{"meetings-none-today", web.Meetings{Frame: hostFrame("/meetings"), Later: []web.Row{later}}},
 		{"meetings-none", web.Meetings{Frame: hostFrame("/meetings")}},

@@ -22,7 +22,7 @@ var shots = flag.String("shots", "", "folder for a picture of every page")
 // other states of the same pages are looked at once.
 func whole() []string {
 	return []string{
-		"home", "signins", "invitation", "invitation-early", "code-wrong", "name-faulty", "waiting", "waiting-admitted", "entering", "done-left",
+		"home", "sign-ins", "invitation", "invitation-early", "code-wrong", "name-faulty", "waiting", "waiting-admitted", "entering", "done-left",
 		"refused-not_found", "fault", "meetings", "new-faulty", "created", "console", "console-locked",
 		"console-calm", "console-shared", "waiting-question", "waiting-there", "waiting-asked", "done-lapsed", "done-refused-later", "name-fixed",
 	}

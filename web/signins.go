@@ -9,7 +9,7 @@ type SignIns struct {
 	List []SignIn
 }
 
-func (SignIns) file() string { return "signins" }
+func (SignIns) file() string { return "sign-ins" }
 
 // Others reports whether there is a sign-in besides this browser's.
 func (p SignIns) Others() bool {

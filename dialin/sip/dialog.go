@@ -277,7 +277,7 @@ func (c *Call) refresh(ctx context.Context) bool {
 			res = c.ask(ctx, method, said, append(headers, h)...)
 		}
 	}
-	if res == nil || res.StatusCode == 408 || res.StatusCode == 481 {
+	if res == nil || res.StatusCode == sip.StatusRequestTimeout || res.StatusCode == 481 {
 		return false
 	}
 	c.mu.Lock()

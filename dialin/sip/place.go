@@ -26,6 +26,9 @@ var (
 	errOdd     = errors.New("sip: the conference server agrees to nothing that can be used")
 )
 
+// tooSmall is Session Interval Too Small (RFC 4028 §6).
+const tooSmall = 422
+
 // outgoing makes a call to the target for one caller, and the headers that its
 // INVITE carries beside our own.
 func (s *Server) outgoing(ctx context.Context, g conference.Grants) (*Call, []string, error) {
@@ -88,11 +91,11 @@ func (c *Call) place(ctx context.Context, headers []string) error {
 		switch {
 		case res.StatusCode < 300:
 			return c.agreedBy(res)
-		case proof == "" && (res.StatusCode == 401 || res.StatusCode == 407):
+		case proof == "" && (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired):
 			if proof = c.target.prove(res, "INVITE", c.uri); proof == "" {
 				return fmt.Errorf("sip: the conference server answers %d", res.StatusCode)
 			}
-		case res.StatusCode == 422:
+		case res.StatusCode == tooSmall:
 			n, err := strconv.ParseUint(header(res, "Min-SE"), 10, 31)
 			if err != nil {
 				return errOdd

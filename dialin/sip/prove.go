@@ -13,10 +13,10 @@ import (
 // is none, or none that can be answered (RFC 3261 §22.2, RFC 8760).
 func (t *Target) prove(res *sip.Response, method, uri string) string {
 	asks, answers := "WWW-Authenticate", "Authorization"
-	if res.StatusCode == 407 {
+	if res.StatusCode == sip.StatusProxyAuthRequired {
 		asks, answers = "Proxy-Authenticate", "Proxy-Authorization"
 	}
-	if t.Secret == "" || method == "BYE" || res.StatusCode != 401 && res.StatusCode != 407 {
+	if t.Secret == "" || method == "BYE" || res.StatusCode != sip.StatusUnauthorized && res.StatusCode != sip.StatusProxyAuthRequired {
 		return ""
 	}
 	for _, h := range res.GetHeaders(asks) {

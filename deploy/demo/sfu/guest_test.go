@@ -285,7 +285,7 @@ func (g *guest) publish() error {
 		}
 	})
 	g.say(&lk.SignalRequest{Message: &lk.SignalRequest_AddTrack{AddTrack: &lk.AddTrackRequest{
-		Cid: "voice", Name: "voice", Type: lk.TrackType_AUDIO, Source: lk.TrackSource_MICROPHONE, DisableDtx: true, DisableRed: true,
+		Cid: "voice", Name: "voice", Type: lk.TrackType_AUDIO, Source: lk.TrackSource_MICROPHONE, AudioFeatures: []lk.AudioTrackFeature{lk.AudioTrackFeature_TF_NO_DTX}, DisableRed: true,
 	}}})
 	return nil
 }
