@@ -94,14 +94,13 @@ type foreign struct{}
 func (foreign) Error() string { return "request from another site" }
 
 // attempt answers the idempotency id of a form: bound to this browser, so that
-// one cannot collect another's answer, and to what the form is about, because
-// all forms of one console carry the same, and so does the page to which one
-// goes back after a wrong code.
+// one cannot collect another's answer, and to where it goes and all it says:
+// what is typed after going back to a page is another wish than the first one,
+// and carries that one's id.
 func (s *Server) attempt(w http.ResponseWriter, r *http.Request) string {
 	a := r.PostForm.Get("attempt")
 	if a == "" || len(a) > 64 {
 		return ""
 	}
-	about := []string{s.device(w, r), a, r.URL.Path, r.PostForm.Get("admission"), r.PostForm.Get("invitation"), r.PostForm.Get("answer"), r.PostForm.Get("code"), r.PostForm.Get("by")}
-	return s.mac("attempt", strings.Join(about, "\n"))[:32]
+	return s.mac("attempt", strings.Join([]string{s.device(w, r), r.URL.Path, r.PostForm.Encode()}, "\n"))[:32]
 }

@@ -76,6 +76,37 @@ func TestHostAndGuestTalkAtTheDoor(t *testing.T) {
 	}
 }
 
+// Whoever goes back to a page and says something else there is heard: the page
+// still carries the id of what was said first. The same said twice counts once.
+func TestGoingBackToSaySomethingElse(t *testing.T) {
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe")
+	g := s.visit()
+	a := g.knock(m, "Jane Doe")
+	h.get(m.path(""))
+	again := func(v *visitor, to string, f url.Values) {
+		t.Helper()
+		f.Set("csrf", v.csrf)
+		f.Set("attempt", "the same")
+		v.want(v.send(v.form(to, f)), http.StatusSeeOther, to)
+	}
+	for _, q := range []string{"Who are you?", "Whom do you come to see?", "Whom do you come to see?"} {
+		again(h, m.path("/ask"), url.Values{"admission": {a}, "message": {q}})
+	}
+	page := g.get("/a/" + a).body
+	if !strings.Contains(page, "Whom do you come to see?") || !strings.Contains(page, `name="to" value="2"`) {
+		t.Errorf("the guest does not read the second of two questions")
+	}
+	g.get(m.links["Jane Doe"] + "/name")
+	for _, name := range []string{"Jane", "Jane D."} {
+		again(g, m.links["Jane Doe"]+"/knock", url.Values{"name": {name}, "consent": {"1"}})
+	}
+	if !strings.Contains(bare(h.get(m.path(""))), "Jane D.") {
+		t.Error("a name corrected by going back is not the one shown")
+	}
+}
+
 // bare is a page without the marks that keep names apart from the words round
 // them.
 func bare(a answer) string { return strings.NewReplacer("<bdi>", "", "</bdi>", "").Replace(a.body) }
