@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -40,6 +42,17 @@ func Attend(ctx context.Context, s *Server, pass string, relay Relay, end func()
 	}
 	s.c.Relay = relay
 	return s.attend(ctx, seat, end), nil
+}
+
+// Age makes a session older, but used just now.
+func Age(ctx context.Context, s *Server, cookie string, by time.Duration) error {
+	ses, err := s.stored(ctx, s.mac("session", cookie))
+	if err != nil || ses == nil {
+		return cmp.Or(err, errors.New("no session"))
+	}
+	ses.Created, ses.Began = ses.Created.Add(-by), ses.Began.Add(-by)
+	_, err = s.keep(ctx, ses)
+	return err
 }
 
 // Canonical reports whether a path reads the same to everybody.

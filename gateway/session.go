@@ -184,6 +184,9 @@ const maxRevise = 16
 // out, or risen, in another tab while the lobby was asked. Writing back what was
 // read before would bring a dead session to life.
 func (s *Server) enrol(ctx context.Context, ses *session, admission string, id meeting.ID) error {
+	if ses.key == "" {
+		return meeting.Refuse(meeting.SignIn)
+	}
 	for range maxRevise {
 		if ses.Admissions == nil {
 			ses.Admissions = map[string]meeting.ID{}
@@ -208,10 +211,10 @@ func (s *Server) enrol(ctx context.Context, ses *session, admission string, id m
 // (T17, ASVS 7.2.4). The old one is taken, so that it is dead, and so that what
 // another tab wrote into it last is not lost.
 func (s *Server) rise(w http.ResponseWriter, r *http.Request, ses *session, change func(*session)) error {
-	ctx, now := r.Context(), &session{}
-	if ses.key != "" {
-		s.recall.forget(ses.key)
-		b, err := s.c.Shelf.Take(ctx, "session", ses.key, random())
+	ctx, now, was := r.Context(), &session{}, ses.key
+	if was != "" {
+		s.recall.forget(was)
+		b, err := s.c.Shelf.Take(ctx, "session", was, random())
 		if err != nil {
 			return fmt.Errorf("ending old session: %w", err)
 		}
@@ -222,10 +225,13 @@ func (s *Server) rise(w http.ResponseWriter, r *http.Request, ses *session, chan
 	change(now)
 	v := random()
 	now.key, now.raw, now.Created, now.Agent = s.mac("session", v), nil, time.Now(), agent(r.UserAgent())
+	if now.Person != nil {
+		now.Created = now.Began // a mailbox proved on top makes a sign-in no longer
+	}
 	if _, err := s.keep(ctx, now); err != nil {
 		return err
 	}
-	if err := s.listSignIn(ctx, now); err != nil {
+	if err := s.listSignIn(ctx, now, was); err != nil {
 		return err
 	}
 	*ses = *now

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"vestibule/gateway"
 	"vestibule/meeting"
 )
 
@@ -70,6 +72,26 @@ func TestT17DeadSessionStaysDead(t *testing.T) {
 	s.valve.meanwhile.Store(&signOut)
 	g.want(g.send(knock), http.StatusUnauthorized, "knocking while signing out")
 	s.dead(session, "/meetings")
+}
+
+// TestT17NoProofMakesASignInLonger proves a mailbox shortly before a sign-in ends
+// by its absolute limit.
+func TestT17NoProofMakesASignInLonger(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	m := s.host(doctor()).meet(nil, "Jane Doe")
+	g := s.host(surgeon())
+	age := func(by time.Duration) {
+		t.Helper()
+		if err := gateway.Age(t.Context(), s.Gateway, g.cookie(doorOrigin, "__Host-door"), by); err != nil {
+			t.Fatal(err)
+		}
+	}
+	age(11 * time.Hour)
+	g.prove(m, "Jane Doe")
+	g.want(g.get("/meetings"), http.StatusOK, "signed in for eleven hours")
+	age(90 * time.Minute)
+	g.want(g.get("/meetings"), http.StatusUnauthorized, "signed in for more than twelve hours")
 }
 
 // dead fails unless a session id opens nothing.

@@ -13,16 +13,16 @@ import (
 	"vestibule/web"
 )
 
-// maxSignIns bounds how many browsers one person is listed with; the oldest
-// leaves the list, not its session.
+// maxSignIns bounds in how many browsers one person is signed in; the oldest
+// sign-in gives way. None may live on that no list shows.
 const maxSignIns = 32
 
 func (s *Server) signInsKey(k meeting.Key) string { return s.mac("sign-ins", string(k)) }
 
-// listSignIn notes a session among those of whoever signed in, so that they find
-// and end it from another browser (ASVS 7.4.3). The list holds keys alone and is
-// kept for SessionLife.
-func (s *Server) listSignIn(ctx context.Context, ses *session) error {
+// listSignIn notes a session among those of whoever signed in, in the place of
+// the one it was before, so that they find and end it from another browser (ASVS
+// 7.4.3). The list holds keys alone and is kept for SessionLife.
+func (s *Server) listSignIn(ctx context.Context, ses *session, was string) error {
 	if ses.Person == nil {
 		return nil // a proved mailbox has no list: it opens one invitation
 	}
@@ -32,8 +32,9 @@ func (s *Server) listSignIn(ctx context.Context, ses *session) error {
 		if err != nil {
 			return err
 		}
-		keys = append(keys, ses.key)
-		b, err := json.Marshal(keys[max(0, len(keys)-maxSignIns):])
+		keys = append(slices.DeleteFunc(keys, func(k string) bool { return k == was }), ses.key)
+		over := max(0, len(keys)-maxSignIns)
+		b, err := json.Marshal(keys[over:])
 		if err != nil {
 			return fmt.Errorf("encoding sign-ins: %w", err)
 		}
@@ -42,10 +43,21 @@ func (s *Server) listSignIn(ctx context.Context, ses *session) error {
 			return fmt.Errorf("storing sign-ins: %w", err)
 		}
 		if ok {
-			return nil
+			return s.giveWay(ctx, keys[:over])
 		}
 	}
 	return meeting.Refuse(meeting.Busy)
+}
+
+// giveWay ends the sessions that a list has no place for.
+func (s *Server) giveWay(ctx context.Context, keys []string) error {
+	for _, key := range keys {
+		s.recall.forget(key)
+		if err := s.c.Shelf.Delete(ctx, "session", key); err != nil {
+			return fmt.Errorf("ending session: %w", err)
+		}
+	}
+	return nil
 }
 
 func (s *Server) signInKeys(ctx context.Context, key string) (raw []byte, keys []string, err error) {

@@ -56,6 +56,32 @@ func TestSignInsAreListedAndEnded(t *testing.T) {
 	desk.want(s.visit().get("/sign-ins"), http.StatusUnauthorized, "a stranger's list")
 }
 
+// TestNoSignInIsHidden signs one person in more often than a list shows, and has
+// one browser rise again and again: no live session is missing from the list.
+func TestNoSignInIsHidden(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	desk, other := s.host(doctor()), s.host(doctor())
+	for range 40 {
+		other.signIn("/signin", doctor())
+	}
+	page := desk.want(desk.get("/signins"), http.StatusOK, "the list").body
+	if n := strings.Count(page, "<li class=\"card\">"); n != 2 {
+		t.Errorf("%d sign-ins are listed, want the two there are", n)
+	}
+	first := desk.cookie(doorOrigin, "__Host-door")
+	var last *visitor
+	for range 32 {
+		last = s.visit()
+		last.signIn("/signin", doctor())
+	}
+	s.dead(first, "/meetings")
+	page = last.want(last.get("/signins"), http.StatusOK, "the list").body
+	if n := strings.Count(page, "<li class=\"card\">"); n != 32 {
+		t.Errorf("%d sign-ins are listed, want 32", n)
+	}
+}
+
 // TestTabsLoseNothingOfASession lets one browser knock at six meetings at once:
 // its session remembers all of them.
 func TestTabsLoseNothingOfASession(t *testing.T) {
