@@ -82,6 +82,30 @@ func TestReminders(t *testing.T) {
 	}
 }
 
+// A reminder that the mail server did not take yet is not sent once its meeting
+// is called off, nor as a second word of that.
+func TestCalledOffWhileAReminderWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := doors(t, 2, store.NewMemory())[0]
+		id := d.in(t, 6*time.Hour, meeting.Reminders{3 * time.Hour}, "Jeanne")
+		time.Sleep(2 * time.Hour)
+		d.box.says(&mail.Fault{Kind: mail.Deferred, Code: 451})
+		time.Sleep(time.Hour + 10*time.Second)
+		d.box.says(nil)
+		tried := len(d.box.remindedAt())
+		if err := d.End(t.Context(), id, d.host.Key(), true); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(12 * time.Hour)
+		if n := len(d.box.remindedAt()); tried == 0 || n != tried {
+			t.Errorf("the reminder was tried %d times before the end and %d after it, want some and none", tried, n-tried)
+		}
+		if n := len(d.box.written(t, true, 1)); n != 1 {
+			t.Errorf("the invitee was told %d times that it is called off, want once", n)
+		}
+	})
+}
+
 // revoke withdraws everybody's link.
 func (s *site) revoke(t *testing.T, id meeting.ID) {
 	t.Helper()

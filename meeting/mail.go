@@ -99,19 +99,22 @@ func (d *Docs) again(l Letter, now time.Time) time.Time {
 // Due answers when the letter is to be tried, or begun; zero: not as things
 // stand.
 func (m *Meeting) Due(v *Invitation, l Letter, now time.Time) time.Time {
-	if j := v.letter(l); j.Pending() {
+	j := v.letter(l)
+	switch {
+	case l == ReminderLetter && (m.Phase > Open || v.Revoked || !now.Before(m.Starts)):
+		return time.Time{} // of what, or too late; the end of it is told by the other letter
+	case j.Pending():
 		return j.Next
+	case l == ReminderLetter:
+		return m.remindAt(v, now)
 	}
-	if l != ReminderLetter {
-		return time.Time{}
-	}
-	return m.remindAt(v, now)
+	return time.Time{}
 }
 
 // remindAt answers the earliest reminder that was not begun: of whoever has
 // their invitation, and not just now.
 func (m *Meeting) remindAt(v *Invitation, now time.Time) time.Time {
-	if m.Phase > Open || v.Revoked || v.Mail.State != Mailed || !now.Before(m.Starts) {
+	if v.Mail.State != Mailed {
 		return time.Time{}
 	}
 	var next time.Time
