@@ -168,10 +168,15 @@ func fold(host string) string {
 
 // TLS returns the settings of the door's listener.
 func (c *Certs) TLS() *tls.Config {
-	protocols := []string{"h2", "http/1.1"}
+	t := Handshake(c.certificate)
 	if len(c.c.Files) == 0 {
-		protocols = append(protocols, "acme-tls/1") // RFC 8737 §3: the authority's own check
+		t.NextProtos = append(t.NextProtos, "acme-tls/1") // RFC 8737 §3: the authority's own check
 	}
+	return t
+}
+
+// Handshake is how a door shakes hands, whoever gives it its certificates.
+func Handshake(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		// TLS 1.3 has no others; of TLS 1.2 only what is authenticated and
@@ -184,8 +189,8 @@ func (c *Certs) TLS() *tls.Config {
 			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
 			tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 		},
-		NextProtos:     protocols,
-		GetCertificate: c.certificate,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: certificate,
 	}
 }
 

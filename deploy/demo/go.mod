@@ -19,8 +19,14 @@ require (
 
 require (
 	github.com/anishathalye/porcupine v1.0.3 // indirect
+	github.com/caddyserver/certmagic v0.25.6 // indirect
+	github.com/caddyserver/zerossl v0.1.6 // indirect
+	github.com/libdns/libdns v1.1.1 // indirect
 	github.com/magefile/mage v1.17.2 // indirect
+	github.com/mholt/acmez/v3 v3.1.7 // indirect
+	github.com/miekg/dns v1.1.73 // indirect
 	github.com/pires/go-proxyproto v0.15.0 // indirect
+	github.com/zeebo/blake3 v0.2.4 // indirect
 )
 
 require (

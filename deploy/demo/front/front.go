@@ -15,6 +15,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"vestibule/cert"
+	"vestibule/house"
 )
 
 // Config says who stands behind which name.
@@ -62,35 +65,13 @@ func New(c Config) (*Front, error) {
 	return &Front{c: c}, nil
 }
 
-// Serve answers on ln, HTTP/1.1 and HTTP/2 over TLS, until ctx ends. Every
-// request's context ends with ctx, so that event streams and web sockets
-// let go; what has not let go after the farewell is closed.
+// Serve answers on ln, HTTP/1.1 and HTTP/2 over TLS, until ctx ends, in the way
+// of a door that is no demonstration: what that refuses below HTTP is refused
+// here. What has not let go after the farewell is closed.
 func (f *Front) Serve(ctx context.Context, ln net.Listener) error {
-	inner, cancel := context.WithCancel(ctx)
-	defer cancel()
-	srv := &http.Server{
-		Handler: f,
-		// NextProtos is left to net/http, which adds h2.
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: f.c.Certificate},
-		BaseContext:       func(net.Listener) context.Context { return inner },
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(f.c.Logger.Handler(), slog.LevelDebug),
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.ServeTLS(ln, "", "") }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serving the front: %w", err)
-	case <-ctx.Done():
-	}
-	last, stop := context.WithTimeout(context.WithoutCancel(ctx), f.c.Farewell)
-	defer stop()
-	if err := srv.Shutdown(last); err != nil {
-		_ = srv.Close() // the farewell is over
-	}
-	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+	// Everybody who tries the demonstration comes from this one machine.
+	everybody := house.Limits{PerSource: 10_000}
+	if err := house.Serve(ctx, everybody.Guard(ln), f, cert.Handshake(f.c.Certificate), f.c.Farewell, f.c.Logger); err != nil {
 		return fmt.Errorf("serving the front: %w", err)
 	}
 	return nil
