@@ -69,20 +69,23 @@ func endlessCodes() []byte {
 	return b
 }
 
-func TestMixer(t *testing.T) {
+func TestLimiter(t *testing.T) {
 	for _, speakers := range []int{1, 2, 5, 20} {
-		var m media.Mixer
+		var m media.Limiter
 		voices := make([]media.Sound, speakers)
 		for i := range voices {
 			voices[i] = media.Tone(300+50*float64(i), 2*time.Second, -6)
 		}
 		var out media.Sound
 		for at := 0; at < len(voices[0]); at += 160 {
+			sum := make([]int32, 160)
 			for _, v := range voices {
-				m.Add(v[at : at+160])
+				for i, s := range v[at : at+160] {
+					sum[i] += int32(s)
+				}
 			}
 			frame := make([]int16, 160)
-			m.Mix(frame)
+			m.Limit(frame, sum)
 			out = append(out, frame...)
 		}
 		peak := int16(0)
@@ -98,9 +101,9 @@ func TestMixer(t *testing.T) {
 			}
 		}
 	}
-	var m media.Mixer
+	var m media.Limiter
 	frame := []int16{1, 2, 3}
-	m.Mix(frame)
+	m.Limit(frame, make([]int32, 3))
 	if frame[0] != 0 || frame[2] != 0 {
 		t.Error("nobody spoke and something is heard")
 	}

@@ -2,6 +2,7 @@ package room
 
 import (
 	"encoding/binary"
+	"time"
 
 	"vestibule/dialin/media"
 )
@@ -37,20 +38,73 @@ func (s *Speaker) Raw(b []byte) { s.s.packet(b) }
 // Take plays the voice.
 func (s *Speaker) Take(out []int16) bool { return s.s.take(out) }
 
-// NewLeg is a leg with speakers and no room.
-func NewLeg(all ...*Speaker) media.Room {
-	l := newLeg(nil, func() {})
-	for _, s := range all {
-		l.speakers = append(l.speakers, s.s)
-	}
-	return l
+// Party is callers in a room without a conference server.
+type Party struct {
+	p   *party
+	now time.Time
 }
 
-// Wanted is whether the n-th voice would be decoded.
-func Wanted(r media.Room, n int) bool { l := r.(*leg); return l.wanted(l.speakers[n]) }
+// NewParty is one that such voices reach.
+func NewParty(all ...*Speaker) *Party {
+	now := time.Now()
+	p := newParty(now)
+	for _, s := range all {
+		p.speakers = append(p.speakers, s.s)
+	}
+	return &Party{p, now}
+}
 
-// Speaks lets the room say that the n-th speaks, at that Unix time.
-func Speaks(r media.Room, n int, ms int64) { r.(*leg).speakers[n].spoke.Store(ms) }
+// Join adds a caller; the conference server calls them identity.
+func (p *Party) Join(identity string) *Leg { return &Leg{newLeg(identity, p.p, nil, func() {}), p} }
+
+// Pass lets time pass.
+func (p *Party) Pass(d time.Duration) { p.now = p.now.Add(d) }
+
+// Leg is a caller of a party, to whom the party's time is now.
+type Leg struct {
+	*leg
+	p *Party
+}
+
+// Hear is media.Room's.
+func (l *Leg) Hear(pcm []int16) { l.hear(pcm, l.p.now) }
+
+// Speak is Say without the conference server.
+func (l *Leg) Speak(pcm []int16) { l.own.say(pcm) }
+
+// Ready lets a caller be in the room, Torn out of its reach.
+func (l *Leg) Ready()       { l.party.ready(l.leg) }
+func (l *Leg) Torn(on bool) { l.party.torn(l.leg, on) }
+
+// Ear is whom the room's voices are sent to.
+func (p *Party) Ear() string {
+	if p.p.ear == nil {
+		return ""
+	}
+	return p.p.ear.identity
+}
+
+// Voices is how many voices the room sends.
+func (p *Party) Voices() int { return len(p.p.speakers) }
+
+// Removed has the conference server end a caller's part.
+func (l *Leg) Removed() { l.end(media.Removed) }
+
+// As names a voice.
+func (s *Speaker) As(identity string) *Speaker { s.s.identity = identity; return s }
+
+// Wanted is whether the n-th voice would be decoded.
+func (p *Party) Wanted(n int) bool { return p.p.wanted(p.p.speakers[n]) }
+
+// Speaks lets the room say that somebody speaks, at that Unix time.
+func (p *Party) Speaks(identity string, ms int64) { p.p.active([]string{identity}, ms) }
+
+// Parties is how many rooms have callers.
+func (r *Rooms) Parties() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.parties)
+}
 
 // Loudness is RFC 6464's.
 func Loudness(pcm []int16) uint8 { return loudness(pcm) }
@@ -58,7 +112,7 @@ func Loudness(pcm []int16) uint8 { return loudness(pcm) }
 // Last tells signals into a leg nobody reads, ends it with one and returns
 // what is left.
 func Last(many int, s, end media.Signal) []media.Signal {
-	l := newLeg(nil, func() {})
+	l := newLeg("a", newParty(time.Now()), nil, func() {})
 	for range many {
 		l.signal(s)
 	}

@@ -3,6 +3,7 @@ package room
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
@@ -13,6 +14,19 @@ import (
 
 // leg is one caller in one room. It implements media.Leg.
 type leg struct {
+	identity string
+	party    *party
+	// leave takes the caller out of the party; twice is no fault.
+	leave func()
+	// own is the caller's voice on its way to the rest of the party, only Say
+	// puts into it; said is what the party has heard of it. at is how far the
+	// caller has listened; all of it, and what follows, guarded by party.mu.
+	own  speaker
+	said [span]int16
+	at   int64
+	// here: of the party; inside: in the room; fit: never out of its reach.
+	here, inside, fit bool
+
 	track  *lksdk.LocalTrack
 	room   *lksdk.Room
 	cancel func()
@@ -28,13 +42,12 @@ type leg struct {
 	// lookMu lets one look at a time.
 	lookMu sync.Mutex
 
-	mu       sync.Mutex
-	pub      *lksdk.LocalTrackPublication // guarded by mu, like all below
-	speakers []*speaker
-	closed   bool
-	// inside is who was there when it was last told; torn is set while the
+	mu     sync.Mutex
+	pub    *lksdk.LocalTrackPublication // guarded by mu, like all below
+	closed bool
+	// others is who was there when it was last told; torn is set while the
 	// client reconnects, and nobody seems to be.
-	inside map[string]bool
+	others map[string]bool
 	torn   bool
 	breaks int
 
@@ -42,38 +55,38 @@ type leg struct {
 	signals  chan media.Signal // sent to and closed under signalMu
 	ended    bool              // guarded by signalMu
 
-	mixer media.Mixer // only Hear
-	frame []int16
+	limiter media.Limiter // only Hear
+	sum     []int32
 }
 
-func newLeg(t *lksdk.LocalTrack, cancel func()) *leg {
-	return &leg{track: t, cancel: cancel, voice: newVoice(t), signals: make(chan media.Signal, 64)}
+func newLeg(identity string, p *party, t *lksdk.LocalTrack, cancel func()) *leg {
+	l := &leg{identity: identity, party: p, track: t, cancel: cancel, voice: newVoice(t), signals: make(chan media.Signal, 64)}
+	l.leave = func() { p.leave(l) }
+	p.add(l)
+	return l
 }
 
 // Say implements media.Room.
 func (l *leg) Say(pcm []int16) {
 	if l.muted.Load() {
 		l.voice.pause(len(pcm))
+		l.own.pause(len(pcm))
 		return
 	}
 	l.voice.say(pcm)
+	l.own.say(pcm)
 }
 
-// Hear implements media.Room: the sum of all voices but the caller's own,
-// which the conference server does not send back.
-func (l *leg) Hear(pcm []int16) {
-	for len(l.frame) < len(pcm) {
-		l.frame = append(l.frame, 0)
+// Hear implements media.Room: the sum of all voices but the caller's own.
+func (l *leg) Hear(pcm []int16) { l.hear(pcm, time.Now()) }
+
+func (l *leg) hear(pcm []int16, now time.Time) {
+	for len(l.sum) < len(pcm) {
+		l.sum = append(l.sum, 0)
 	}
-	frame := l.frame[:len(pcm)]
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, s := range l.speakers {
-		if s.take(frame) {
-			l.mixer.Add(frame)
-		}
-	}
-	l.mixer.Mix(pcm)
+	sum := l.sum[:len(pcm)]
+	l.party.hear(l, sum, now)
+	l.limiter.Limit(pcm, sum)
 }
 
 // Mute implements media.Leg.
@@ -95,9 +108,6 @@ func (l *leg) Close() {
 	l.once.Do(func() {
 		l.mu.Lock()
 		l.closed = true
-		for _, s := range l.speakers {
-			s.stop()
-		}
 		l.mu.Unlock()
 		l.end(media.NoSignal)
 		if l.joined {
@@ -113,12 +123,24 @@ func (l *leg) Close() {
 	l.work.Wait()
 }
 
+// begin runs f, and Close waits for it; not after Close.
+func (l *leg) begin(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.room == nil {
+		return false
+	}
+	l.work.Go(f)
+	return true
+}
+
 // ready begins to tell of what happens; those who are there now were before.
 func (l *leg) ready(pub *lksdk.LocalTrackPublication) {
 	now := l.present()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pub, l.inside = pub, now
+	l.pub, l.others = pub, now
+	l.mu.Unlock()
+	l.party.ready(l)
 }
 
 // present asks the client who is there. It calls back while it holds its own
@@ -144,8 +166,10 @@ func (l *leg) signal(s media.Signal) {
 	}
 }
 
-// end tells the last signal, which is never lost, and no other after it.
+// end tells the last signal, which is never lost, and no other after it. Who is
+// out of the room hears nothing of it, whether or not anybody hangs up.
 func (l *leg) end(s media.Signal) {
+	l.leave()
 	l.signalMu.Lock()
 	defer l.signalMu.Unlock()
 	if l.ended {
@@ -175,12 +199,14 @@ func (l *leg) callback() *lksdk.RoomCallback {
 	cb.OnReconnected = func() { l.setTorn(false) }
 	cb.OnDisconnected = func() { l.disconnected() }
 	cb.OnActiveSpeakersChanged = l.active
-	cb.OnTrackPublished = func(t *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) { l.listen(t) }
+	cb.OnTrackPublished = func(t *lksdk.RemoteTrackPublication, p *lksdk.RemoteParticipant) {
+		l.ask(t, p.Identity())
+	}
 	cb.OnTrackSubscribed = func(t *webrtc.TrackRemote, _ *lksdk.RemoteTrackPublication, p *lksdk.RemoteParticipant) {
-		l.hear(t, p.Identity())
+		l.receive(t, p.Identity())
 	}
 	cb.OnTrackUnsubscribed = func(t *webrtc.TrackRemote, _ *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) {
-		l.forget(t)
+		l.party.forget(t)
 	}
 	cb.OnTrackMuted = func(t lksdk.TrackPublication, _ lksdk.Participant) { l.mutedBy(t, true) }
 	cb.OnTrackUnmuted = func(t lksdk.TrackPublication, _ lksdk.Participant) { l.mutedBy(t, false) }
@@ -199,20 +225,20 @@ func (l *leg) look() {
 	now := l.present()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.torn || l.breaks != breaks || l.inside == nil {
+	if l.torn || l.breaks != breaks || l.others == nil {
 		return
 	}
 	for id := range now {
-		if !l.inside[id] {
+		if !l.others[id] {
 			l.signal(media.Joined)
 		}
 	}
-	for id := range l.inside {
+	for id := range l.others {
 		if !now[id] {
 			l.signal(media.Left)
 		}
 	}
-	l.inside = now
+	l.others = now
 }
 
 func (l *leg) setTorn(on bool) {
@@ -220,6 +246,7 @@ func (l *leg) setTorn(on bool) {
 	l.torn = on
 	l.breaks++
 	l.mu.Unlock()
+	l.party.torn(l, on)
 	l.look()
 }
 
@@ -249,9 +276,20 @@ func (l *leg) disconnected() {
 	}
 }
 
-// listen asks for a track if it is sound.
-func (l *leg) listen(t *lksdk.RemoteTrackPublication) {
-	if t.Kind() == lksdk.TrackKindAudio {
+// listen asks for all voices of the room.
+func (l *leg) listen() {
+	for _, p := range l.room.GetRemoteParticipants() {
+		for _, t := range p.TrackPublications() {
+			if t, ok := t.(*lksdk.RemoteTrackPublication); ok {
+				l.ask(t, p.Identity())
+			}
+		}
+	}
+}
+
+// ask asks for a track if it is sound that the party needs.
+func (l *leg) ask(t *lksdk.RemoteTrackPublication, identity string) {
+	if t.Kind() == lksdk.TrackKindAudio && l.party.wants(l, identity) {
 		_ = t.SetSubscribed(true) // else the client reconnects, and asks again
 	}
 }

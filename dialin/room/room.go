@@ -38,7 +38,12 @@ type Config struct {
 }
 
 // Rooms joins callers.
-type Rooms struct{ c Config }
+type Rooms struct {
+	c Config
+
+	mu      sync.Mutex
+	parties map[string]*party // by room; guarded by mu
+}
 
 // New returns the rooms of c without talking to anybody.
 func New(c Config) (*Rooms, error) {
@@ -57,7 +62,7 @@ func New(c Config) (*Rooms, error) {
 	}
 	hush()
 	trust(c.RootCAs)
-	return &Rooms{c}, nil
+	return &Rooms{c: c, parties: map[string]*party{}}, nil
 }
 
 // Join takes the caller of g into their room. It gives up when ctx ends; the
@@ -73,7 +78,7 @@ func (r *Rooms) Join(ctx context.Context, g conference.Grants) (media.Leg, error
 	}
 	// The conference client reconnects with the context it joined with.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := newLeg(track, cancel)
+	l := r.leg(g, track, cancel)
 	l.remove = func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(own), goodbye)
 		defer cancel()
@@ -91,6 +96,26 @@ func (r *Rooms) Join(ctx context.Context, g conference.Grants) (media.Leg, error
 		return nil, fmt.Errorf("joining as admission %s: %w", g.Admission, cause(err))
 	}
 	return l, nil
+}
+
+// leg makes one of the party of its room.
+func (r *Rooms) leg(g conference.Grants, t *lksdk.LocalTrack, cancel func()) *leg {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.parties[g.Room]
+	if p == nil {
+		p = newParty(time.Now())
+		r.parties[g.Room] = p
+	}
+	l := newLeg(g.Admission, p, t, cancel)
+	l.leave = func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if p.leave(l) && r.parties[g.Room] == p {
+			delete(r.parties, g.Room)
+		}
+	}
+	return l
 }
 
 // goodbye bounds how long Close waits for the conference server.
@@ -141,7 +166,10 @@ func newTrack() (*lksdk.LocalTrack, error) {
 // join enters the room and publishes. Sound alone is asked for, track by
 // track, and the relay of browsers is not used: the door is inside.
 func (l *leg) join(ctx context.Context, url, token string, patience time.Duration) error {
-	l.room = lksdk.NewRoom(l.callback())
+	conf := lksdk.NewRoom(l.callback())
+	l.mu.Lock()
+	l.room = conf
+	l.mu.Unlock()
 	l.room.SetLogger(silent())
 	err := l.room.JoinWithContextAndToken(ctx, url, token,
 		lksdk.WithLogger(silent()),
@@ -161,12 +189,5 @@ func (l *leg) join(ctx context.Context, url, token string, patience time.Duratio
 		return err
 	}
 	l.ready(pub)
-	for _, p := range l.room.GetRemoteParticipants() {
-		for _, t := range p.TrackPublications() {
-			if t, ok := t.(*lksdk.RemoteTrackPublication); ok {
-				l.listen(t)
-			}
-		}
-	}
 	return nil
 }

@@ -16,10 +16,11 @@ import (
 	"vestibule/dialin/media"
 )
 
-// speaker is somebody else's voice, on its way to the caller.
+// speaker is one voice on its way to the party.
 type speaker struct {
 	identity string
-	track    *webrtc.TrackRemote // nil in tests
+	by       *leg                // who is sent it
+	track    *webrtc.TrackRemote // nil: a caller of the party, or a test
 	// spoke is when the room last said that they speak, in Unix milliseconds.
 	spoke atomic.Int64
 
@@ -72,64 +73,29 @@ func (s *speaker) renew() (err error) {
 	return err
 }
 
-// hear begins to listen to a track that the room sends.
-func (l *leg) hear(t *webrtc.TrackRemote, identity string) {
+// receive begins to listen to a track that the room sends.
+func (l *leg) receive(t *webrtc.TrackRemote, identity string) {
 	s, err := newSpeaker(t.Codec().MimeType)
 	if err != nil {
 		return // nothing that a telephone could play
 	}
-	s.track, s.identity = t, identity
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	s.track, s.identity, s.by = t, identity, l
+	if !l.party.take(s) {
 		return
 	}
-	l.speakers = append(l.speakers, s)
-	l.work.Go(func() {
-		s.run(func() bool { return l.wanted(s) })
-		l.forget(t)
+	l.begin(func() {
+		s.run(func() bool { return l.party.wanted(s) })
+		l.party.forget(t)
 	})
-}
-
-// forget takes a track's voice out of the mix.
-func (l *leg) forget(t *webrtc.TrackRemote) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, s := range l.speakers {
-		if s.track == t {
-			s.stop()
-			l.speakers = append(l.speakers[:i], l.speakers[i+1:]...)
-			return
-		}
-	}
 }
 
 // active notes whom the room says to speak.
 func (l *leg) active(now []lksdk.Participant) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, p := range now {
-		for _, s := range l.speakers {
-			if s.identity == p.Identity() {
-				s.spoke.Store(time.Now().UnixMilli())
-			}
-		}
+	identities := make([]string, len(now))
+	for i, p := range now {
+		identities[i] = p.Identity()
 	}
-}
-
-// wanted reports whether a voice is to be decoded.
-func (l *leg) wanted(s *speaker) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.speakers) <= voices {
-		return true
-	}
-	for _, o := range l.speakers[:voices] {
-		if o == s {
-			return true
-		}
-	}
-	return time.Since(time.UnixMilli(s.spoke.Load())) < lately
+	l.party.active(identities, time.Now().UnixMilli())
 }
 
 // stop ends run.
@@ -149,6 +115,8 @@ func (s *speaker) run(wanted func() bool) {
 		}
 		if wanted() {
 			s.packet(b[:n])
+		} else {
+			s.begun = false // their numbers go on meanwhile, and wrap
 		}
 	}
 }
@@ -228,4 +196,18 @@ func (s *speaker) take(out []int16) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.buf.Take(out)
+}
+
+// say puts in a caller's own voice, pause lets time pass without it.
+func (s *speaker) say(pcm []int16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buf.Put(uint32(s.at), pcm)
+	s.at += int64(len(pcm))
+}
+
+func (s *speaker) pause(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at += int64(n)
 }

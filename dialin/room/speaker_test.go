@@ -97,7 +97,8 @@ func TestTelephonesHearEachOther(t *testing.T) {
 // Everybody is heard at once, and only those who speak cost anything.
 func TestHearMixesAll(t *testing.T) {
 	a, b, silent := speaker(t, opusMime), speaker(t, "audio/PCMU"), speaker(t, opusMime)
-	leg := room.NewLeg(a, b, silent)
+	party := room.NewParty(a, b, silent)
+	leg := party.Join("caller")
 	tone := media.Tone(440, 2*time.Second, -20)
 	var out []int16
 	frame, codes := make([]int16, 160), make([]byte, 160)
@@ -105,6 +106,7 @@ func TestHearMixesAll(t *testing.T) {
 		a.Say(p, 960)
 		media.ULaw(codes, tone[160*i:][:160])
 		b.Say(codes, 160)
+		party.Pass(20 * time.Millisecond)
 		leg.Hear(frame)
 		out = append(out, frame...)
 	}
@@ -120,14 +122,15 @@ func TestManyVoices(t *testing.T) {
 	for i := range all {
 		all[i] = speaker(t, opusMime)
 	}
-	leg := room.NewLeg(all...)
-	room.Speaks(leg, 21, time.Now().UnixMilli())
+	all[21].As("last")
+	party := room.NewParty(all...)
+	party.Speaks("last", time.Now().UnixMilli())
 	for n, want := range map[int]bool{0: true, 19: true, 20: false, 21: true} {
-		if got := room.Wanted(leg, n); got != want {
+		if got := party.Wanted(n); got != want {
 			t.Errorf("voice %d is decoded: %v, want %v", n, got, want)
 		}
 	}
-	if few := room.NewLeg(all[:20]...); !room.Wanted(few, 19) {
+	if few := room.NewParty(all[:20]...); !few.Wanted(19) {
 		t.Error("the twentieth of twenty is not decoded")
 	}
 }
@@ -180,27 +183,40 @@ func FuzzSpeaker(f *testing.F) {
 	})
 }
 
-// One frame of a caller's room: so many others speak, decoded and mixed.
+// One frame of every caller of a room where so many others speak: decoded once,
+// mixed for each.
 func BenchmarkHear(b *testing.B) {
 	speech := packets(b, "speech-stereo")
-	for _, n := range []int{0, 1, 2, 5, 10, 20} {
-		b.Run(fmt.Sprintf("speakers=%d", n), func(b *testing.B) {
-			all := make([]*room.Speaker, n)
-			for i := range all {
-				all[i] = speaker(b, opusMime)
-			}
-			leg := room.NewLeg(all...)
-			frame := make([]int16, 160)
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				for k, s := range all {
-					s.Say(speech[(i+17*k)%len(speech)], 960)
+	for _, callers := range []int{1, 10, 50} {
+		for _, n := range []int{0, 1, 5, 20} {
+			b.Run(fmt.Sprintf("callers=%d/speakers=%d", callers, n), func(b *testing.B) {
+				all := make([]*room.Speaker, n)
+				for i := range all {
+					all[i] = speaker(b, opusMime)
 				}
-				leg.Hear(frame)
-				i++
-			}
-			b.ReportMetric(20e6/(float64(b.Elapsed().Nanoseconds())/float64(b.N)), "calls/core")
-		})
+				party := room.NewParty(all...)
+				legs := make([]*room.Leg, callers)
+				for i := range legs {
+					legs[i] = party.Join(fmt.Sprint("caller", i))
+				}
+				frame, voice := make([]int16, 160), media.Tone(300, 20*time.Millisecond, -20)
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					for k, s := range all {
+						s.Say(speech[(i+17*k)%len(speech)], 960)
+					}
+					party.Pass(20 * time.Millisecond)
+					for _, leg := range legs {
+						leg.Speak(voice)
+						leg.Hear(frame)
+					}
+					i++
+				}
+				each := float64(b.Elapsed().Nanoseconds()) / float64(b.N*callers)
+				b.ReportMetric(each, "ns/caller")
+				b.ReportMetric(20e6/each, "calls/core")
+			})
+		}
 	}
 }

@@ -42,6 +42,7 @@ func TestPhone(t *testing.T) {
 	}
 	house := &house{s: s, b: b, rooms: rooms}
 	t.Run("telephone and browser hear each other", house.talk)
+	t.Run("callers share what the room says", house.party)
 	t.Run("mute, by the host and by oneself", house.mute)
 	t.Run("who comes and goes is told", house.told)
 	t.Run("comes back after a break", house.reconnects)

@@ -1,11 +1,9 @@
 package media
 
-// Mixer adds the voices of a room, and turns the sum down where it would be
-// too loud for a telephone: many may talk at once, and none of them distorts.
-// The zero value is ready. It is used by one goroutine.
-type Mixer struct {
-	sum  []int32
-	used bool
+// Limiter turns a sum of voices down where it would be too loud for a
+// telephone: many may talk at once, and none of them distorts. The zero value
+// is ready. It is used by one goroutine.
+type Limiter struct {
 	// turned is how much the last frame was turned down at its end, in 1/gain
 	// - 1; 0 is not at all.
 	turned float32
@@ -20,38 +18,17 @@ const (
 	tenMS    = Rate / 100
 )
 
-// Add adds one voice to the frame.
-func (m *Mixer) Add(pcm []int16) {
-	for len(m.sum) < len(pcm) {
-		m.sum = append(m.sum, 0)
-	}
-	for i, v := range pcm {
-		m.sum[i] += int32(v)
-	}
-	m.used = true
-}
-
-// Mix fills out with the frame and begins the next.
-func (m *Mixer) Mix(out []int16) {
-	if !m.used {
-		clear(out)
-		m.turned = 0
-		return
-	}
-	for len(m.sum) < len(out) {
-		m.sum = append(m.sum, 0)
-	}
+// Limit fills out with the sum, which has as many samples.
+func (m *Limiter) Limit(out []int16, sum []int32) {
 	for at := 0; at < len(out); at += tenMS {
 		end := min(at+tenMS, len(out))
-		m.limit(out[at:end], m.sum[at:end])
+		m.limit(out[at:end], sum[at:end])
 	}
-	clear(m.sum)
-	m.used = false
 }
 
 // limit turns ten milliseconds down. It knows their peak beforehand, so the
 // gain glides there from where it was and is never too late.
-func (m *Mixer) limit(out []int16, sum []int32) {
+func (m *Limiter) limit(out []int16, sum []int32) {
 	var peak int32
 	for _, v := range sum {
 		peak = max(peak, v, -v)
