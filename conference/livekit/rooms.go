@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/livekit/protocol/livekit"
@@ -42,14 +43,35 @@ func (b *Backend) Open(ctx context.Context, room string) error {
 	return nil
 }
 
-// Remove implements conference.Rooms.
+// patience is how long LiveKit may take to answer a removal before the door
+// looks whether it has happened.
+const patience = 500 * time.Millisecond
+
+// Remove implements conference.Rooms. Where two doors ask at once, LiveKit
+// (v1.13.5, RoomService.RemoveParticipant) leaves the later one without an
+// answer: it finds the person in its store and asks a session that the first
+// has just ended. So what counts is who is in the room.
 func (b *Backend) Remove(ctx context.Context, room, admission string) error {
-	req := &livekit.RoomParticipantIdentity{Room: room, Identity: admission}
-	err := b.call(ctx, "RemoveParticipant", video{RoomAdmin: true, Room: room}, req, &livekit.RemoveParticipantResponse{})
-	if err != nil && !errors.Is(err, errAbsent) {
-		return fmt.Errorf("removing admission %s: %w", admission, err)
+	for {
+		err := b.remove(ctx, room, admission)
+		if err == nil || errors.Is(err, errAbsent) {
+			return nil
+		}
+		inside, look := b.Participants(ctx, room)
+		if look == nil && !slices.Contains(inside, admission) {
+			return nil
+		}
+		if look != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("removing admission %s: %w", admission, err)
+		}
 	}
-	return nil
+}
+
+func (b *Backend) remove(ctx context.Context, room, admission string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	req := &livekit.RoomParticipantIdentity{Room: room, Identity: admission}
+	return b.call(ctx, "RemoveParticipant", video{RoomAdmin: true, Room: room}, req, &livekit.RemoveParticipantResponse{})
 }
 
 // Rename implements conference.Rooms.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,4 +185,52 @@ func rights(t *testing.T, token string) map[string]any {
 	}
 	maps.DeleteFunc(c.Video, func(_ string, v any) bool { return v == false })
 	return c.Video
+}
+
+// TestRemovalIsWhatCameOfIt removes somebody from a server that leaves the
+// question without an answer, as LiveKit does where two doors ask at once.
+func TestRemovalIsWhatCameOfIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		answers []int // to one removal after the other; 0: none
+		stays   bool
+		asked   int
+		fails   bool
+	}{
+		"gone unanswered":           {answers: []int{0}, asked: 1},
+		"gone, without a server":    {answers: []int{503}, asked: 1},
+		"inside still, then out":    {answers: []int{0, 200}, stays: true, asked: 2},
+		"inside, without a server":  {answers: []int{503}, stays: true, asked: 1, fails: true},
+		"inside, and never removed": {answers: []int{0, 0, 0, 0, 0, 0}, stays: true, asked: 2, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int32
+			hang := make(chan struct{})
+			b := against(t, func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/ListParticipants") {
+					if c.stays {
+						_, _ = w.Write([]byte("\x0a\x04\x12\x02a1"))
+					}
+					return
+				}
+				switch code := c.answers[asked.Add(1)-1]; code {
+				case 0:
+					<-hang
+				case http.StatusOK:
+				default:
+					w.WriteHeader(code)
+					_, _ = w.Write([]byte(`{"code":"unavailable"}`))
+				}
+			})
+			t.Cleanup(func() { close(hang) }) // before the server closes
+			ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
+			defer cancel()
+			if err := b.Remove(ctx, "room", "a1"); (err != nil) != c.fails {
+				t.Errorf("Remove = %v, want an error: %v", err, c.fails)
+			}
+			if n := int(asked.Load()); n < c.asked {
+				t.Errorf("asked %d times, want at least %d", n, c.asked)
+			}
+		})
+	}
 }
