@@ -84,6 +84,7 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	h.Early, h.Grace, h.Keep = f.Meetings.Early, f.Meetings.Grace, f.Meetings.Keep
 	h.Names, h.Emails = lobby.NameRule(f.Meetings.Names), lobby.Emails(f.Meetings.Emails)
 	h.KeepIncidents, h.State = f.Meetings.KeepIncidents, f.State
+	h.SignOutLeaves = f.Meetings.SignOutLeaves
 	if err := join(b.faults); err != nil {
 		return nil, err
 	}

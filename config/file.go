@@ -147,6 +147,8 @@ type Meetings struct {
 	Emails string `yaml:"emails"`
 	// KeepIncidents is lobby.Config's.
 	KeepIncidents time.Duration `yaml:"keep_incidents"`
+	// SignOutLeaves is house.Config's.
+	SignOutLeaves bool `yaml:"signout_leaves"`
 	// Reminders are how long before the start.
 	Reminders []time.Duration `yaml:"reminders"`
 }

@@ -66,7 +66,10 @@ type Config struct {
 	Zone string
 	// SessionIdle and SessionLife bound a sign-in. Defaults 2h and 12h.
 	SessionIdle, SessionLife time.Duration
-	Logger                   *slog.Logger
+	// SignOutLeaves has a sign-out, here or at the provider, also end what was
+	// let into a meeting by that sign-in.
+	SignOutLeaves bool
+	Logger        *slog.Logger
 }
 
 // Server answers both origins. It is safe for concurrent use.

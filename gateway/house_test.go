@@ -71,6 +71,11 @@ type setup struct {
 	unsound   bool // the test looks at what was said by itself
 	api       api.Config
 	emails    lobby.Emails
+
+	// Of two nodes of one site.
+	secret        []byte
+	id            *institution
+	signOutLeaves bool
 }
 
 func open(t *testing.T) *site { return openWith(t, setup{}) }
@@ -80,6 +85,12 @@ func openWith(t *testing.T, c setup) *site {
 	s := &site{t: t, box: &box{}, log: &journal{}, seen: &record{}, id: newInstitution(), resumed: tls.NewLRUClientSessionCache(8)}
 	if c.store == nil {
 		c.store = store.NewMemory()
+	}
+	if c.id != nil {
+		s.id = c.id
+	}
+	if c.secret == nil {
+		c.secret = []byte(rand.Text() + rand.Text())
 	}
 	s.valve = &valve{Store: c.store}
 	logger := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -103,7 +114,7 @@ func openWith(t *testing.T, c setup) *site {
 func (s *site) config(c setup, logger *slog.Logger) house.Config {
 	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	hc := house.Config{
-		Door: doorOrigin, Room: roomOrigin, Secret: []byte(rand.Text() + rand.Text()), Store: s.valve,
+		Door: doorOrigin, Room: roomOrigin, Secret: c.secret, Store: s.valve,
 		Backend: c.backend, Mailer: s.box, Texter: airtime{s.box}, Logger: logger,
 		Turn: turn.Config{
 			Realm: "door.example", PublicIPs: []netip.Addr{loopback},
@@ -112,7 +123,7 @@ func (s *site) config(c setup, logger *slog.Logger) house.Config {
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}},
 		Site:   web.Site{Name: "Hôpital", Contact: "05 61 00 00 00"},
 		Pages:  web.Config{Lang: "en"},
-		API:    c.api, Emails: c.emails,
+		API:    c.api, Emails: c.emails, SignOutLeaves: c.signOutLeaves,
 	}
 	if !c.codesOnly {
 		hc.OIDC = auth.Config{Transport: s.id, Providers: []auth.Provider{{

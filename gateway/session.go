@@ -187,13 +187,22 @@ func (s *Server) enrol(ctx context.Context, ses *session, admission string, id m
 	if ses.key == "" {
 		return meeting.Refuse(meeting.SignIn)
 	}
+	// Before it is asked whether the sign-in has ended: of this and the end,
+	// one sees the other.
+	if err := s.listStays(ctx, ses.Login, map[string]meeting.ID{admission: id}); err != nil {
+		return err
+	}
 	for range maxRevise {
 		if ses.Admissions == nil {
 			ses.Admissions = map[string]meeting.ID{}
 		}
 		ses.Admissions[admission] = id
-		if ok, err := s.keep(ctx, ses); ok || err != nil {
+		ok, err := s.keep(ctx, ses)
+		if err != nil {
 			return err
+		}
+		if ok {
+			return s.stillIn(ctx, ses, admission, id)
 		}
 		now, err := s.stored(ctx, ses.key)
 		if err != nil {
@@ -205,6 +214,22 @@ func (s *Server) enrol(ctx context.Context, ses *session, admission string, id m
 		*ses = *now
 	}
 	return meeting.Refuse(meeting.Busy)
+}
+
+// stillIn takes an admission back where the provider has ended the sign-in while
+// the lobby was asked.
+func (s *Server) stillIn(ctx context.Context, ses *session, admission string, id meeting.ID) error {
+	if !s.c.SignOutLeaves {
+		return nil
+	}
+	over, err := s.ended(ctx, ses.Login, ses.Began)
+	if err != nil || !over {
+		return err
+	}
+	if err := s.leaveAll(ctx, map[string]meeting.ID{admission: id}); err != nil {
+		return err
+	}
+	return meeting.Refuse(meeting.SignIn)
 }
 
 // rise changes what the browser's session may do, and gives it a new id for that
@@ -232,6 +257,9 @@ func (s *Server) rise(w http.ResponseWriter, r *http.Request, ses *session, chan
 		return err
 	}
 	if err := s.listSignIn(ctx, now, was); err != nil {
+		return err
+	}
+	if err := s.listStays(ctx, now.Login, now.Admissions); err != nil {
 		return err
 	}
 	*ses = *now

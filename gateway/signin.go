@@ -130,9 +130,15 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) error {
 		}
 		to, invitation = "/i/"+p.Link+"/name", v.Invitation.ID
 	}
+	another := func(ses *session) bool { return ses.Person != nil && ses.Person.Key() != person.Key() }
+	if s.c.SignOutLeaves && another(ses) {
+		if err := s.leaveAll(r.Context(), ses.Admissions); err != nil {
+			return err
+		}
+	}
 	err = s.rise(w, r, ses, func(ses *session) {
-		if ses.Person != nil && ses.Person.Key() != person.Key() {
-			*ses = session{} // another person sat down at this browser
+		if another(ses) {
+			*ses = session{} // sat down at this browser
 		}
 		ses.Person, ses.Login, ses.Began = &person, &login, time.Now()
 		if invitation != "" {

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -138,15 +137,8 @@ func (s *Server) endSignIns(w http.ResponseWriter, r *http.Request) error {
 		if x.key == ses.key || which != "others" && which != s.signInID(x) {
 			continue
 		}
-		s.recall.forget(x.key)
-		if err := s.c.Shelf.Delete(r.Context(), "session", x.key); err != nil {
-			return fmt.Errorf("ending session: %w", err)
-		}
-		for admission, id := range x.Admissions {
-			var no *meeting.Refusal
-			if err := s.c.Lobby.Leave(r.Context(), id, admission); err != nil && !errors.As(err, &no) {
-				return err
-			}
+		if err := s.endSession(r.Context(), x, true); err != nil {
+			return err
 		}
 	}
 	s.hub.pokeHosts()

@@ -17,9 +17,8 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if ses.key != "" {
-		s.recall.forget(ses.key)
-		if err := s.c.Shelf.Delete(r.Context(), "session", ses.key); err != nil {
-			return fmt.Errorf("ending session: %w", err)
+		if err := s.endSession(r.Context(), ses, s.c.SignOutLeaves); err != nil {
+			return err
 		}
 		s.hub.pokeHosts()
 	}
@@ -52,8 +51,8 @@ func (s *Server) signedOut(w http.ResponseWriter, r *http.Request) error {
 // backChannelRoute is asked by servers.
 const backChannelRoute = "POST /oidc/backchannel"
 
-// backChannel ends the sessions of somebody who signed out at a provider
-// (Back-Channel Logout §2.5). A server asks, no browser: the signed token is
+// backChannel ends the sessions of somebody who signed out at a provider, and
+// with SignOutLeaves what they were let into (Back-Channel Logout §2.5). A server asks, no browser: the signed token is
 // the proof, in place of an Origin and a form token.
 func (s *Server) backChannel(w http.ResponseWriter, r *http.Request) error {
 	if s.c.OIDC == nil {
@@ -82,6 +81,9 @@ func (s *Server) backChannel(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.recheckAll(r.Context()) // here at once; other nodes within recheck
 	s.hub.pokeHosts()
+	if err := s.endStays(r.Context(), key); err != nil {
+		return err
+	}
 	answerJSON(w, http.StatusOK, struct{}{})
 	return nil
 }
@@ -101,11 +103,7 @@ func (s *Server) ended(ctx context.Context, l *auth.Session, began time.Time) (b
 	if l == nil {
 		return false, nil
 	}
-	keys := []string{s.loginKey(l.Issuer, "sub", l.Subject)}
-	if l.SID != "" {
-		keys = append(keys, s.loginKey(l.Issuer, "sid", l.SID))
-	}
-	for _, k := range keys {
+	for _, k := range s.loginKeys(l) {
 		b, err := s.c.Shelf.Get(ctx, "signout", k)
 		if err != nil {
 			return true, fmt.Errorf("reading sign-out: %w", err)
