@@ -127,43 +127,59 @@ func (s site) client(t *testing.T) *http.Client {
 	return &http.Client{Transport: tr, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
+// running is one process of the product.
+type running struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	log   *output
+	ended chan error // of Wait
+	over  bool
+}
+
+// stop ends the process as a service manager does.
+func (r *running) stop() {
+	if r.over {
+		return
+	}
+	r.over = true
+	_ = r.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-r.ended:
+		if err != nil {
+			r.t.Errorf("serve ended with %v:\n%s", err, r.log)
+		}
+	case <-time.After(15 * time.Second):
+		r.t.Errorf("serve did not end on SIGTERM:\n%s", r.log)
+		_ = r.cmd.Process.Kill()
+		<-r.ended
+	}
+}
+
+// falls ends the process as a power cut does.
+func (r *running) falls() {
+	r.over = true
+	_ = r.cmd.Process.Kill()
+	<-r.ended
+}
+
 // serve starts the product and waits until it is alive.
-func (s site) serve(t *testing.T) (log *output, stop func()) {
+func (s site) serve(t *testing.T) *running {
 	t.Helper()
-	log = &output{}
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), product(t), "serve", "--config", s.config)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	r := &running{t: t, log: &output{}, ended: make(chan error, 1)}
+	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), product(t), "serve", "--config", s.config)
+	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
+	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("serve ended with %v:\n%s", err, log)
-			}
-		case <-time.After(15 * time.Second):
-			t.Errorf("serve did not end on SIGTERM:\n%s", log)
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-	}
-	t.Cleanup(stop)
+	go func() { r.ended <- r.cmd.Wait() }()
+	t.Cleanup(r.stop)
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
 		if code, _ := ask(t, http.DefaultClient, "http://"+s.ops+"/livez"); code == http.StatusOK {
-			return log, stop
+			return r
 		}
 	}
-	t.Fatalf("the door did not open:\n%s", log)
-	return nil, nil
+	t.Fatalf("the door did not open:\n%s", r.log)
+	return nil
 }
 
 func ask(t *testing.T, c *http.Client, u string) (int, string) {
@@ -188,7 +204,7 @@ func TestServe(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), product(t), "check", "--config", s.config).CombinedOutput(); err != nil {
 		t.Fatalf("check: %v\n%s", err, out)
 	}
-	_, stop := s.serve(t)
+	door := s.serve(t)
 	c := s.client(t)
 	_, port, _ := net.SplitHostPort(s.https)
 	if code, body := ask(t, c, "https://visio.test:"+port+"/"); code != http.StatusOK || !strings.Contains(body, "Hôpital") {
@@ -206,7 +222,7 @@ func TestServe(t *testing.T) {
 		_ = conn.Close()
 		t.Error("a handshake for a foreign name went through")
 	}
-	stop()
+	door.stop()
 }
 
 // TestServeWithoutRedis opens the door while the store is away: pages that need

@@ -99,9 +99,7 @@ func TestSignOutMeetsAKnock(t *testing.T) {
 	told := func() { h.want(s.tell(token), http.StatusOK, "the provider's word") }
 	s.valve.meanwhile.Store(&told)
 	h.want(h.post(m.path("/enter"), nil), http.StatusUnauthorized, "entering while being signed out")
-	for _, a := range m.snapshot().Admissions {
-		if a.State != meeting.Left {
-			t.Errorf("an admission is %v, want left", a.State)
-		}
+	if a := m.snapshot().Admissions; len(a) != 1 || a[0].State != meeting.Left {
+		t.Errorf("the admissions are %+v, want one, left", a)
 	}
 }
