@@ -65,7 +65,7 @@ func TestNoSignInIsHidden(t *testing.T) {
 	for range 40 {
 		other.signIn("/signin", doctor())
 	}
-	page := desk.want(desk.get("/signins"), http.StatusOK, "the list").body
+	page := desk.want(desk.get("/sign-ins"), http.StatusOK, "the list").body
 	if n := strings.Count(page, "<li class=\"card\">"); n != 2 {
 		t.Errorf("%d sign-ins are listed, want the two there are", n)
 	}
@@ -76,7 +76,7 @@ func TestNoSignInIsHidden(t *testing.T) {
 		last.signIn("/signin", doctor())
 	}
 	s.dead(first, "/meetings")
-	page = last.want(last.get("/signins"), http.StatusOK, "the list").body
+	page = last.want(last.get("/sign-ins"), http.StatusOK, "the list").body
 	if n := strings.Count(page, "<li class=\"card\">"); n != 32 {
 		t.Errorf("%d sign-ins are listed, want 32", n)
 	}
