@@ -252,9 +252,11 @@ function hostConsole(live) {
   let pressed = false;
   let pending;
 
-  // A card that has just slid under the finger is not what the host meant to
-  // press: for half a second it takes no press.
+  // A card that has just slid under the finger, or that has just got another
+  // name, is not what the host meant to press: for half a second it takes no
+  // press.
   const moved = new WeakMap();
+  const names = () => new Map(all(".knock", live).map((card) => [card.dataset.key, card.querySelector("input[name=name]")?.value]));
   const places = () => new Map(all("button, summary", live).map((b) => [b, b.getBoundingClientRect().top + scrollY]));
   live.addEventListener("click", (event) => {
     const button = event.target.closest("button, summary");
@@ -269,10 +271,15 @@ function hostConsole(live) {
     if (pressed) { pending = fresh; return; }
     const before = knocks();
     const where = places();
+    const called = names();
     const focus = live.contains(document.activeElement) ? document.activeElement : null;
     morph(live.firstElementChild, fresh);
     smallButtons();
     for (const [button, top] of places()) if (Math.abs((where.get(button) ?? 1e9) - top) > 8) moved.set(button, performance.now());
+    for (const [key, name] of names()) {
+      if (!called.has(key) || called.get(key) === name) continue;
+      for (const button of all(`[data-key="${key}"] button`, live)) moved.set(button, performance.now());
+    }
     if (focus && !focus.isConnected) {
       const heading = live.querySelector(".queue h2");
       heading.tabIndex = -1;
@@ -316,6 +323,7 @@ function hostConsole(live) {
       if (!fresh) throw new Error([page.querySelector("h1"), page.querySelector(".lead")].map((el) => el?.textContent ?? "").join(". "));
       lost.hidden = true;
       form.closest("details.ask")?.removeAttribute("open");
+      form.reset(); // a question that was asked must not go out as the words of a refusal
       swap(fresh);
     } catch (fault) {
       lost.textContent = fault instanceof TypeError ? lost.dataset.words : fault.message;
