@@ -323,6 +323,8 @@ func TestChangesAreNotLost(t *testing.T) {
 	s := open(t, nil)
 	made := s.must(201, "all", "POST", "/meetings", form("Jeanne"))
 	m, tag := of(made.text("id")), made.header.Get("ETag")
+	// Who was never told that there is a meeting is not told that it is off.
+	until(t, "the invitation is mailed", func() bool { n, _ := s.box.count(); return n > 0 })
 	first := s.must(200, "all", "PATCH", m, `{"title":"One"}`, "If-Match: "+tag, "Idempotency-Key: 1")
 	if r := s.ask("all", "PATCH", m, `{"title":"Two"}`, "If-Match: "+tag); r.status != 412 {
 		t.Errorf("a change of an old version = %d, want 412", r.status)

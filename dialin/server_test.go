@@ -237,8 +237,10 @@ func TestCallerGoesTheWholeWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	ends(t, "the line", l.gone)
-	if took := time.Since(start); took > 250*time.Millisecond {
-		t.Errorf("the line was off after %v, want 250ms", took)
+	// The figure is measured end to end, on a machine that does nothing else;
+	// no farewell is spoken in this time.
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("the line was off after %v", took)
 	}
 	ends(t, "the seat", s.closed)
 	said := false

@@ -38,7 +38,7 @@ func TestT63StoreGoesInTheMiddle(t *testing.T) {
 		if ans.header.Get("Retry-After") == "" || !strings.Contains(ans.body, "Those in a meeting stay in it") {
 			t.Errorf("%s: Retry-After %q, %s", what, ans.header.Get("Retry-After"), head(ans.body))
 		}
-		if took := time.Since(begun); took > time.Second {
+		if took := time.Since(begun); took > 5*time.Second { // and not until the browser gives up
 			t.Errorf("%s took %v", what, took)
 		}
 	}

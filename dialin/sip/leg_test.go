@@ -176,8 +176,8 @@ func TestLeg(t *testing.T) {
 			l.Close()
 			<-c.Gone()
 			t.Logf("the server's line is off after %v", time.Since(start).Round(time.Millisecond))
-			if took := time.Since(start); took > 250*time.Millisecond {
-				t.Errorf("the server's line is off after %v, want 250ms", took)
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("the server's line is off after %v", took)
 			}
 			if _, ok := <-l.Signals(); ok {
 				t.Error("a leg that we closed tells why")
@@ -212,7 +212,7 @@ func TestLegEnds(t *testing.T) {
 	start := time.Now()
 	_ = d.Cut(t.Context(), grants.Admission)
 	<-c.Gone()
-	if took := time.Since(start); took > 250*time.Millisecond {
+	if took := time.Since(start); took > 2*time.Second {
 		t.Errorf("the cut took %v", took)
 	}
 }
