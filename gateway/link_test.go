@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -57,13 +58,7 @@ func TestT01ScannersChangeNothing(t *testing.T) {
 	t.Cleanup(func() { _ = kept.Close() })
 	s := openWith(t, setup{store: kept})
 	m := s.host(doctor()).meet(nil, "Jane Doe")
-	eventually(t, "the invitation is mailed, and the queue forgets it", func() bool {
-		waiting, err := kept.Owned(t.Context(), "mail", time.Time{}, 10)
-		for _, v := range m.snapshot().Invitations {
-			return err == nil && len(waiting) == 0 && v.Mail.State == meeting.Mailed
-		}
-		return false
-	})
+	m.settles()
 	before := dump(t, r)
 	link := m.links["Jane Doe"]
 	for i := range 50 {
@@ -149,6 +144,62 @@ func TestT08CodeWorksOnce(t *testing.T) {
 			t.Errorf("the refusals differ:\n%s\n%s", bodies[0], b)
 		}
 	}
+}
+
+// wayward are other ways to write the address of a link: some are the same
+// link to a server, some none at all.
+func wayward(link string) []string {
+	all := "/i/"
+	for _, b := range []byte(strings.TrimPrefix(link, "/i/")) {
+		all += fmt.Sprintf("%%%02X", b)
+	}
+	return []string{
+		link, all, strings.ToLower(all), link[:5] + fmt.Sprintf("%%%02x", link[5]) + link[6:], "/%69/" + link[3:],
+		strings.ToUpper(link), strings.ToLower(link), link + "%20", link + "=", link + ".", link + "%00", link + "%EF%BC%8F",
+		"/i//" + link[3:], "/i/./" + link[3:], "/I/" + link[3:], link + "?x=1", link + "+a",
+	}
+}
+
+// TestT05SpellingsOfALink guesses at one invitation by every spelling of its
+// address, each twice: five guesses are looked at, whatever they were sent to.
+func TestT05SpellingsOfALink(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	m := s.host(doctor()).meet(nil, "Jane Doe", "John Roe")
+	link := m.links["Jane Doe"]
+	code := s.ask(s.visit(), m, "Jane Doe")
+	tried := func() (n int) {
+		for _, v := range m.snapshot().Invitations {
+			n += v.Tried.Codes
+		}
+		return n
+	}
+	answers, used := map[int]int{}, 0
+	for i := range 2 * len(wayward(link)) {
+		address, query, _ := strings.Cut(wayward(link)[i/2], "?")
+		v := s.visit()
+		v.get(link)
+		before := tried()
+		answers[v.post(address+"/verify?"+query, url.Values{"code": {other(code, i)}}).status]++
+		if tried() > before {
+			used++
+		}
+	}
+	if got := tried(); got != meeting.CodeTries || used != meeting.CodeTries {
+		t.Errorf("%d codes were looked at in %d requests (answers %v), want %d", got, used, answers, meeting.CodeTries)
+	}
+	v := s.visit()
+	v.get(link)
+	if a := v.post(link+"/verify", url.Values{"code": {code}}); a.status == http.StatusSeeOther || v.cookie(doorOrigin, "__Host-door") != "" {
+		t.Errorf("after them the right code = %d, want a refusal", a.status)
+	}
+	s.visit().prove(m, "John Roe") // nothing lost
+}
+
+// other is a code that is not the right one.
+func other(code string, i int) string {
+	n, _ := strconv.Atoi(code)
+	return fmt.Sprintf("%06d", (n+1+i)%1_000_000)
 }
 
 // ask has a code sent for an invitation, and answers it.

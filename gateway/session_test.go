@@ -189,6 +189,7 @@ func TestT18OnlyOwnPagesChangeAnything(t *testing.T) {
 	other := s.visit()
 	other.get("/")
 	h.get(m.path(""))
+	m.settles()
 	state := func() string { return fmt.Sprint(s.versions(m), h.get("/meetings").status, g.get("/a/"+a).status) }
 	before := state()
 	refused := func(c cell, path string, ans answer) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +112,20 @@ func (m *held) snapshot() *lobby.Snapshot {
 		m.s.t.Fatal(err)
 	}
 	return snap
+}
+
+// settles waits until every invitation is mailed: each writes once more what
+// became of its mail, whenever that is known.
+func (m *held) settles() {
+	m.s.t.Helper()
+	eventually(m.s.t, "the invitations are mailed, and the queue forgets them", func() bool {
+		waiting, err := m.s.valve.Owned(m.s.t.Context(), "mail", time.Time{}, 10)
+		if err != nil || len(waiting) > 0 {
+			return false
+		}
+		all := slices.Collect(maps.Values(m.snapshot().Invitations))
+		return !slices.ContainsFunc(all, func(v meeting.Invitation) bool { return v.Mail.State != meeting.Mailed })
+	})
 }
 
 // state answers where an admission stands.
