@@ -104,7 +104,7 @@ func (l *Lobby) hand(ctx context.Context, d *meeting.Docs, by meeting.Method, co
 // spent the budget with the old link does not hold the new one (T12).
 func (l *Lobby) maySend(ctx context.Context, d *meeting.Docs, by meeting.Method) (*meeting.Refusal, error) {
 	v := &d.Invitation
-	box := hex.EncodeToString(l.mac("mailbox", []byte(meeting.FoldAddress(v.CodeTo(by)))))
+	box := hex.EncodeToString(l.mac("mailbox", []byte(meeting.FoldMailbox(v.CodeTo(by)))))
 	ok, err := l.c.Shelf.Count(ctx, "codes", box, CodesPerMailbox, time.Hour)
 	switch {
 	case err != nil:

@@ -58,6 +58,13 @@ func TestT04CodesInParallel(t *testing.T) {
 		if _, err := d[1].CheckCode(t.Context(), link, code, ""); reason(err) != meeting.CodeSpent {
 			t.Errorf("the right code after that = %v, want code_spent", err)
 		}
+		// Nothing lost: the right person gets a new code, and is in.
+		if err := d[1].SendCodeAt(t.Context(), link, meeting.Mailbox, time.Now().Add(meeting.CodeResend)); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := d[0].CheckCode(t.Context(), link, d[0].box.last(), ""); err != nil || p.Email != "jeanne@exemple.fr" {
+			t.Errorf("the new code = %v, want nil", err)
+		}
 		d[0].prove(t, links["Paul"]) // nothing lost for others (T12)
 	})
 }
@@ -109,6 +116,39 @@ func TestT05Spellings(t *testing.T) {
 	}
 	if _, err := d.CheckCode(t.Context(), link, code, ""); reason(err) != meeting.CodeSpent {
 		t.Errorf("after five spellings = %v, want code_spent", err)
+	}
+}
+
+// T05: however a mailbox is spelled, over however many invitations, it is one
+// budget; and what is no plain address is nobody's.
+func TestT05SpellingsOfAMailbox(t *testing.T) {
+	d := doors(t, 1, store.NewMemory())[0]
+	spell := []string{
+		"jean.dupont@exemple.fr", "JEAN.DUPONT@exemple.fr", "jean.dupont@EXEMPLE.FR", "Jean.Dupont@Exemple.Fr", "jeandupont@exemple.fr",
+		"j.e.a.n.dupont@exemple.fr", "jean.dupont+a@exemple.fr", "jean.dupont+a+b@exemple.fr", "JeanDupont+C@exemple.fr", "j.eandupont+z@exemple.fr",
+	}
+	draft := draft()
+	for i, a := range spell {
+		draft.Invitees = []lobby.Invitee{{Name: "x", Email: a}}
+		id, err := d.Create(t.Context(), d.host, draft, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := meeting.Reason(255)
+		if i >= lobby.CodesPerMailbox {
+			want = meeting.TooMany
+		}
+		if err := d.SendCode(t.Context(), d.links(t, id)["x"], meeting.Mailbox, ""); reason(err) != want {
+			t.Errorf("SendCode to spelling %d = %v, want reason %v", i, err, want)
+		}
+	}
+	other := d.another(t, "other", "Jeanne")
+	d.prove(t, d.links(t, other)["Jeanne"]) // somebody else's mailbox
+	for _, a := range []string{"jean.dupont@exemple.fr.", "ｊean@exemple.fr", "jean@exemplé.fr", "\"jean\"@exemple.fr", "jean@exemple.fr\u200b", "jean@@exemple.fr"} {
+		draft.Invitees = []lobby.Invitee{{Name: "x", Email: a}}
+		if _, err := d.Create(t.Context(), d.host, draft, ""); reason(err) != meeting.Invalid {
+			t.Errorf("inviting %q = %v, want invalid", a, err)
+		}
 	}
 }
 

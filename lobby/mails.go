@@ -61,7 +61,7 @@ var errLetters = errors.New("too many mails to one mailbox")
 // the end of it, or a reminder.
 func (l *Lobby) write(ctx context.Context, d *meeting.Docs, letter meeting.Letter) error {
 	m, v := &d.Meeting, &d.Invitation
-	box := hex.EncodeToString(l.mac("mailbox", []byte(meeting.FoldAddress(v.Email))))
+	box := hex.EncodeToString(l.mac("mailbox", []byte(meeting.FoldMailbox(v.Email))))
 	ok, err := l.c.Shelf.Count(ctx, "letters", box, lettersPerMailbox, time.Hour)
 	if err != nil {
 		return fmt.Errorf("counting mails: %w", err)

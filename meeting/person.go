@@ -102,6 +102,21 @@ func PhonePerson(number string, at time.Time) Person {
 // server knows what they mean (RFC 5321 §2.3.11).
 func FoldAddress(a string) string { return strings.ToLower(strings.TrimSpace(a)) }
 
+// FoldMailbox returns the form in which mails to one mailbox are counted: also
+// without a tag and without dots, which many servers ignore, so that a budget is
+// not had again by another spelling (T05). Two people whose addresses differ in
+// nothing else share a budget, and that is all they share.
+func FoldMailbox(a string) string {
+	local, domain, ok := strings.Cut(FoldAddress(a), "@")
+	if !ok {
+		return local // a telephone number
+	}
+	if plain, _, tagged := strings.Cut(local, "+"); tagged && plain != "" {
+		local = plain
+	}
+	return strings.ReplaceAll(local, ".", "") + "@" + domain
+}
+
 // Match is a claim that an invitation asks of whoever uses it.
 type Match struct {
 	Claim string `json:"claim"` // "sub", "email" or a configured claim
