@@ -3,6 +3,7 @@ package lobby
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -220,7 +221,9 @@ func (l *Lobby) dialIn(ctx context.Context, id meeting.ID, invitation, code stri
 		return "", err
 	}
 	fresh := meeting.NewAdmissionID()
-	out, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
+	// An attempt of its own: a reply that is lost costs the caller no second try
+	// and no call (T07).
+	out, err := l.change(ctx, id, rand.Text(), func(t *tx) (outcome, error) {
 		d, err := t.docs(invitation, "")
 		if err != nil {
 			return outcome{}, err
