@@ -109,6 +109,8 @@ unit: room axe
 	done
 	$(call say,tests of ten thousands of steps: without the race detector, which would take minutes)
 	go test -run 'TestT39|TestT44' ./lobby
+	$(call say,a hundred expulsions from a running meeting, timed without the race detector)
+	cd deploy/demo && go test -run TestT37HundredExpelled -v ./sfu
 
 .PHONY: e2e
 e2e: deps op build demo-build

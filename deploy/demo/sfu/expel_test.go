@@ -27,9 +27,8 @@ import (
 )
 
 const (
-	expulsions = 100
-	atATime    = 5 // guests inside beside those who stay
-	staying    = 3
+	atATime = 5 // guests inside beside those who stay
+	staying = 3
 	// stillness is how long nothing may come before it is over.
 	stillness = 300 * time.Millisecond
 	// bound is what fails on any machine, however busy: LiveKit by itself goes
@@ -37,8 +36,8 @@ const (
 	bound = 5 * time.Second
 )
 
-// TestT37HundredExpelled puts a hundred people out of a meeting that goes on,
-// one after the other, and times the last byte that each of them got or had
+// TestT37HundredExpelled puts a hundred people out of a meeting that goes on
+// (expulsions), one after the other, and times the last byte that each of them got or had
 // heard. Their clients obey nobody.
 func TestT37HundredExpelled(t *testing.T) {
 	s := start(t, sfu.Config{})
