@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -161,6 +162,50 @@ func TestMember(t *testing.T) {
 				t.Errorf("Member = %v, want %v", got.Evidence.Member, c.want)
 			}
 		})
+	}
+}
+
+// Addresses that programs read in different ways, or that only look like the
+// institution's, make nobody a member; most do not even sign in.
+func TestMemberAddresses(t *testing.T) {
+	for address, want := range map[string]string{
+		"ada@hospital.example": "member", "ADA@HOSPITAL.EXAMPLE": "member", "ada+x@Hospital.Example": "member",
+		"a@hospital.example.evil.com": "signed in", "a@x.hospital.example": "signed in", "a@hospitalxexample.com": "signed in",
+		"hospital.example@evil.com": "signed in", "a%hospital.example@evil.com": "signed in", "a@xn--hspital-n4a.example": "signed in",
+		"a@evil.com@hospital.example": "refused", `"a@evil.com"@hospital.example`: "refused", "a@hospital.example.": "refused",
+		"a@hospital.example>": "refused", "a@evil.com,b@hospital.example": "refused", "a@evil.com b@hospital.example": "refused",
+		"a@evil.com\x00@hospital.example": "refused", "a@hôspital.example": "refused", "a@hospitaⅼ.example": "refused",
+		"a@​hospital.example": "refused", "a@hospital。example": "refused", "@hospital.example": "refused",
+	} {
+		op := authtest.New(issuer, authtest.NewKey("k1", jose.ES256))
+		op.Person["email"] = address
+		o := hospital(t, op, func(p *auth.Provider) {
+			p.Member = auth.Rule{Claim: "email", Values: []string{"@hospital.example"}}
+		})
+		p, _, err := signIn(t.Context(), o, op)
+		got := "signed in"
+		switch {
+		case err != nil:
+			got = "refused"
+		case p.Evidence.Member:
+			got = "member"
+		}
+		if got != want {
+			t.Errorf("%q is %s, want %s", address, got, want)
+		}
+	}
+}
+
+// A rule about addresses that could hold nobody is told, not kept.
+func TestMemberRuleIsRead(t *testing.T) {
+	for value, want := range map[string]bool{
+		"@hospital.example": true, "@xn--hpital-sxa.example": true, "ada@hospital.example": true, "*": true,
+		"hospital.example": false, "@hôpital.example": false, "@*.hospital.example": false, "@hospital.example.": false, "@": false,
+	} {
+		err := auth.Provider{Member: auth.Rule{Claim: "email", Values: []string{value}}}.Check()
+		if told := strings.Contains(fmt.Sprint(err), "member:"); told == want {
+			t.Errorf("%q: %v, want a fault: %v", value, err, !want)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"vestibule/meeting"
 )
 
 const maxSkew = 5 * time.Minute
@@ -165,6 +167,13 @@ func (p Provider) checkRules() error {
 func (r Rule) check(name string) error {
 	if r.Claim == "" || len(r.Values) == 0 || slices.Contains(r.Values, "") {
 		return fmt.Errorf("%s: want a claim and the values it may have", name)
+	}
+	for _, v := range r.Values {
+		// Addresses are ASCII once they are checked: another spelling would
+		// hold nobody, and the site would not know why.
+		if r.Claim == "email" && v != "*" && !meeting.Address(v) && !meeting.Address("x"+v) {
+			return fmt.Errorf("%s: %q is neither an address nor a domain like @hospital.example (an international one as @xn--…)", name, v)
+		}
 	}
 	return nil
 }
