@@ -15,7 +15,10 @@ import (
 
 // invitationView is an invitation as programs read it.
 type invitationView struct {
-	ID      string     `json:"id"`
+	ID string `json:"id"`
+	// Kind is "personal", "members" (the link for members) or "shared_code"
+	// (the dial-in code that many share).
+	Kind    string     `json:"kind"`
 	Name    string     `json:"name"`
 	Email   string     `json:"email,omitempty"`
 	Phone   string     `json:"phone,omitempty"`
@@ -45,7 +48,7 @@ type mailView struct {
 
 func (s *Server) invitation(m *meeting.Meeting, v *meeting.Invitation, c *caller) invitationView {
 	x := invitationView{
-		ID: v.ID, Name: v.Name, Email: s.c.Lobby.Email(v.Email), Phone: s.c.Lobby.Phone(v.Phone), Role: roleWord(v.Role), Revoked: v.Revoked, Used: len(v.Seats) > 0 || v.Bound != "",
+		ID: v.ID, Kind: kind(v), Name: v.Name, Email: s.c.Lobby.Email(v.Email), Phone: s.c.Lobby.Phone(v.Phone), Role: roleWord(v.Role), Revoked: m.Withdrawn(v), Used: len(v.Seats) > 0 || v.Bound != "",
 		Created: second(v.Created), order: v.Order,
 		Mail: mailView{State: [...]string{"none", "queued", "sent", "failed", "deferred", "bounced"}[min(v.Mail.State, meeting.MailBounced)], Fault: v.Mail.Fault},
 	}
@@ -56,10 +59,21 @@ func (s *Server) invitation(m *meeting.Meeting, v *meeting.Invitation, c *caller
 		at := second(v.Mail.At)
 		x.Mail.At = &at
 	}
-	if !v.Revoked && c.may("invitations:write") {
+	if !x.Revoked && !v.Shared && c.may("invitations:write") {
 		x.Link = s.c.Door + "/i/" + s.c.Lobby.Link(m.ID, v)
 	}
 	return x
+}
+
+func kind(v *meeting.Invitation) string {
+	switch {
+	case v.Members:
+		return "members"
+	case v.Shared:
+		return "shared_code"
+	default:
+		return "personal"
+	}
 }
 
 func roleWord(r meeting.Role) string {
@@ -131,9 +145,6 @@ func (s *Server) listInvitations(w http.ResponseWriter, r *http.Request, c *call
 	}
 	list := make([]invitationView, 0, len(snap.Invitations))
 	for _, v := range snap.Invitations {
-		if v.Shared {
-			continue // nobody was invited by it
-		}
 		list = append(list, s.invitation(&snap.Meeting, &v, c))
 	}
 	slices.SortFunc(list, func(a, b invitationView) int { return cmp.Or(a.order-b.order, cmp.Compare(a.ID, b.ID)) })

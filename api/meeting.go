@@ -36,8 +36,10 @@ type settingsView struct {
 	JoinBeforeHost bool `json:"join_before_host"`
 	GuestScreen    bool `json:"guest_screen"`
 	GuestChat      bool `json:"guest_chat"`
-	EarlyMinutes   int  `json:"early_minutes"`
-	GraceMinutes   int  `json:"grace_minutes"`
+	// Members is how members come without an invitation: "none", "wait", "admit".
+	Members      string `json:"members"`
+	EarlyMinutes int    `json:"early_minutes"`
+	GraceMinutes int    `json:"grace_minutes"`
 }
 
 func second(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
@@ -53,9 +55,24 @@ func (s *Server) view(m *meeting.Meeting, now time.Time) meetingView {
 		Console: s.c.Door + "/m/" + string(m.ID),
 		Settings: settingsView{
 			JoinBeforeHost: m.Settings.JoinBeforeHost, GuestScreen: m.Settings.GuestScreen, GuestChat: m.Settings.GuestChat,
+			Members:      welcomeWord(m.Settings.Members),
 			EarlyMinutes: int(m.Settings.Early.Minutes()), GraceMinutes: int(m.Settings.Grace.Minutes()),
 		},
 	}
+}
+
+func welcomeWord(w meeting.Welcome) string {
+	if w == meeting.ByName {
+		return "none"
+	}
+	return string(w)
+}
+
+func welcome(word string) meeting.Welcome {
+	if word == "none" {
+		return meeting.ByName
+	}
+	return meeting.Welcome(word)
 }
 
 // tag is the entity tag of a meeting (RFC 9110 §8.8.3): a fingerprint of what
@@ -156,6 +173,7 @@ func draft(o *object, was lobby.Draft) lobby.Draft {
 		JoinBeforeHost: field(in, "join_before_host", was.Settings.JoinBeforeHost),
 		GuestScreen:    field(in, "guest_screen", was.Settings.GuestScreen),
 		GuestChat:      field(in, "guest_chat", was.Settings.GuestChat),
+		Members:        welcome(in.word("members", welcomeWord(was.Settings.Members), "none", "wait", "admit")),
 		Remind:         was.Settings.Remind,
 		Early:          in.minutes("early_minutes", was.Settings.Early, 24*time.Hour),
 		Grace:          in.minutes("grace_minutes", was.Settings.Grace, 12*time.Hour),

@@ -123,6 +123,13 @@ func (s *Server) share(w http.ResponseWriter, r *http.Request, id meeting.ID, me
 	return consoleAgain(w, r, id, s.c.Lobby.Share(r.Context(), id, me.Key(), s.attempt(w, r)))
 }
 
+// relink replaces the link for members; nobody who came by the old one is put
+// out.
+func (s *Server) relink(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	err := s.c.Lobby.Revoke(r.Context(), id, me.Key(), r.PostForm.Get("invitation"), true, s.attempt(w, r))
+	return consoleAgain(w, r, id, err)
+}
+
 // hostEnter takes a host into the room of their meeting, which opens it.
 func (s *Server) hostEnter(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
 	ses, err := s.session(r.Context(), r)

@@ -15,8 +15,14 @@ func (s *Server) card(snap *lobby.Snapshot, a *meeting.Admission, near meeting.N
 	if v.Shared {
 		v.Name = a.Name // as the device calls itself
 	}
+	if v.Members {
+		v.Name = a.Person.Name // as their provider does
+		if v.Name == "" {
+			v.Name = a.Name
+		}
+	}
 	c := web.Card{
-		Admission: a.ID, Invited: v.Name, Name: a.Name, CoHost: a.Role == meeting.Host, Sure: snap.Sure(a),
+		Admission: a.ID, Invited: v.Name, Name: a.Name, CoHost: a.Role == meeting.Host, Member: v.Members, Sure: snap.Sure(a),
 		Proof: s.proof(&a.Person), Waited: now.Sub(a.Knocked), Agent: a.Agent, Zone: snap.Meeting.Zone,
 		Line: web.Line{Kind: a.Line.Kind, Claims: a.Line.Claims, Address: a.Line.Address},
 		Talk: web.CardTalk{Held: !a.Talk.Held.IsZero(), Message: a.Talk.Message, Question: a.Talk.Question, Reply: a.Talk.Reply},

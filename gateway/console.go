@@ -66,7 +66,7 @@ func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame
 	c := web.Console{
 		Frame: f, Meeting: string(m.ID), Title: m.Title, Times: times(m), Phase: m.Phase, Locked: m.Locked,
 		MayEnter: !m.Over(now), Invitees: s.invitees(snap, true), Log: s.entries(snap, me),
-		Shared: s.shared(snap, now),
+		Shared: s.shared(snap, now), Members: s.members(snap),
 	}
 	if m.Over(now) && m.Phase != meeting.Cancelled {
 		c.Phase = meeting.Ended
@@ -85,6 +85,9 @@ func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame
 				continue // a host who is not in the room needs no row
 			}
 			v := snap.Invitations[a.Invitation]
+			if v.Members {
+				v.Name = a.Name // the proof is shown, and no invitation
+			}
 			c.Inside = append(c.Inside, web.Participant{
 				Admission: a.ID, Name: a.Name, Invited: v.Name, Role: a.Role, You: a.Person.Key() == me.Key(),
 				Away: !present, Proof: s.proof(&a.Person),
@@ -116,12 +119,26 @@ func (s *Server) shared(snap *lobby.Snapshot, now time.Time) web.Shared {
 	return web.Shared{May: true, Invitation: v.ID, Dial: web.Dial(s.c.Lobby.Dial(&snap.Meeting, &v))}
 }
 
+// members is the link for members, where the host chose to have one.
+func (s *Server) members(snap *lobby.Snapshot) web.MemberLink {
+	v, works := snap.MemberLink()
+	if v.ID == "" {
+		return web.MemberLink{}
+	}
+	welcome := snap.Meeting.Settings.Members
+	l := web.MemberLink{On: welcome != meeting.ByName, Admits: welcome == meeting.Enters, Invitation: v.ID}
+	if works {
+		l.Link = s.c.Door + "/i/" + s.c.Lobby.Link(snap.Meeting.ID, &v)
+	}
+	return l
+}
+
 // invitees lists who was invited and what became of it.
 func (s *Server) invitees(snap *lobby.Snapshot, links bool) []web.Invitee {
 	var list []web.Invitee
 	for id := range snap.Invitations {
 		v := snap.Invitations[id]
-		if v.Shared {
+		if v.Shared || v.Members {
 			continue // nobody was invited by it
 		}
 		i := web.Invitee{

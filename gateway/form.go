@@ -18,13 +18,13 @@ import (
 func readForm(v url.Values, now time.Time) (web.Form, lobby.Draft, []web.FieldFault) {
 	f := web.Form{
 		Title: v.Get("title"), Date: v.Get("date"), Start: v.Get("start"), Zone: v.Get("zone"), Lang: v.Get("lang"),
-		Invitees: v.Get("invitees"), CoHosts: v.Get("cohosts"),
+		Invitees: v.Get("invitees"), CoHosts: v.Get("cohosts"), Members: meeting.Welcome(v.Get("members")),
 		JoinBeforeHost: v.Get("join_before_host") != "", GuestScreen: v.Get("guest_screen") != "", GuestChat: v.Get("guest_chat") != "",
 	}
 	f.Duration, _ = strconv.Atoi(v.Get("duration")) // 0 is told below
 	d := lobby.Draft{
 		Title: lobby.CleanText(f.Title, lobby.MaxTitle+1), Zone: f.Zone, Lang: f.Lang,
-		Settings: meeting.Settings{JoinBeforeHost: f.JoinBeforeHost, GuestScreen: f.GuestScreen, GuestChat: f.GuestChat},
+		Settings: meeting.Settings{JoinBeforeHost: f.JoinBeforeHost, GuestScreen: f.GuestScreen, GuestChat: f.GuestChat, Members: f.Members},
 	}
 	var faults []web.FieldFault
 	fault := func(bad bool, field string, what web.What) {
@@ -35,6 +35,7 @@ func readForm(v url.Values, now time.Time) (web.Form, lobby.Draft, []web.FieldFa
 	fault(d.Title == "", "title", web.Missing)
 	fault(utf8.RuneCountInString(d.Title) > lobby.MaxTitle, "title", web.TooLong)
 	fault(f.Lang != "fr" && f.Lang != "en", "lang", web.Unreadable)
+	fault(!f.Members.Known(), "members", web.Unreadable)
 	loc, err := time.LoadLocation(f.Zone)
 	fault(err != nil || f.Zone == "" || f.Zone == "Local", "zone", web.Unreadable)
 	if loc == nil {

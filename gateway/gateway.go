@@ -265,6 +265,7 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("POST /m/{meeting}/mail", s.change(s.hostOnly(s.mail)))
 	m.Handle("POST /m/{meeting}/revoke", s.change(s.hostOnly(s.revoke)))
 	m.Handle("POST /m/{meeting}/share", s.change(s.hostOnly(s.share)))
+	m.Handle("POST /m/{meeting}/members", s.change(s.hostOnly(s.relink)))
 	if s.c.API != nil {
 		m.Handle("/api/v1/", s.c.API)
 	}

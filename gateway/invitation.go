@@ -40,6 +40,7 @@ func (s *Server) invitation(w http.ResponseWriter, r *http.Request) error {
 		Frame: s.frame(w, r), Link: link, HostName: v.Meeting.Owner.Name, Title: v.Meeting.Title,
 		Times: times(&v.Meeting), Standing: web.Ready, KeptDays: s.c.KeptDays, Providers: s.ways(),
 	}
+	p.Members = v.Invitation.Members
 	if v.Invitation.Role != meeting.Host {
 		p.Mailbox, p.Phone = s.boxes(&v.Invitation)
 	}

@@ -97,7 +97,7 @@ func (s *Server) newMeeting(w http.ResponseWriter, r *http.Request) error {
 	}
 	next := time.Now().In(loc).Truncate(15 * time.Minute).Add(15 * time.Minute)
 	return s.page(w, r, web.NewMeeting{
-		Frame: s.hostFrame(w, r, ses.Person), Zones: zones(),
+		Frame: s.hostFrame(w, r, ses.Person), Zones: zones(), MayWelcome: s.c.OIDC != nil,
 		Form: web.Form{
 			Date: next.Format(time.DateOnly), Start: next.Format("15:04"), Duration: 30, Zone: s.zone(), Lang: lang,
 		},
@@ -133,12 +133,12 @@ func (s *Server) createMeeting(w http.ResponseWriter, r *http.Request) error {
 		// What a file holds is looked at before anybody is written to.
 		f := s.hostFrame(w, r, ses.Person)
 		f.Path = "/meetings/new"
-		return s.page(w, r, web.NewMeeting{Frame: f, Form: form, Zones: zones()})
+		return s.page(w, r, web.NewMeeting{Frame: f, Form: form, Zones: zones(), MayWelcome: s.c.OIDC != nil})
 	}
 	if len(faults) > 0 {
 		f := s.hostFrame(w, r, ses.Person)
 		f.Path = "/meetings/new"
-		s.write(w, r, http.StatusUnprocessableEntity, web.NewMeeting{Frame: f, Form: form, Faults: faults, Zones: zones()})
+		s.write(w, r, http.StatusUnprocessableEntity, web.NewMeeting{Frame: f, Form: form, Faults: faults, Zones: zones(), MayWelcome: s.c.OIDC != nil})
 		return nil
 	}
 	id, err := s.c.Lobby.Create(r.Context(), *ses.Person, draft, s.attempt(w, r))
@@ -158,6 +158,7 @@ func (s *Server) created(w http.ResponseWriter, r *http.Request) error {
 	return s.page(w, r, web.Created{
 		Frame: s.hostFrame(w, r, ses.Person), Meeting: string(snap.Meeting.ID), Title: snap.Meeting.Title,
 		Times: times(&snap.Meeting), Invitees: s.invitees(snap, true),
+		Members: s.members(snap),
 	})
 }
 

@@ -129,6 +129,9 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		to, invitation = "/i/"+p.Link+"/name", v.Invitation.ID
+		if !v.Invitation.Welcomes(&person) {
+			return meeting.Refuse(meeting.NotInvited)
+		}
 	}
 	another := func(ses *session) bool { return ses.Person != nil && ses.Person.Key() != person.Key() }
 	if s.c.SignOutLeaves && another(ses) {

@@ -62,6 +62,9 @@ func (l *Lobby) alter(ctx context.Context, id meeting.ID, host meeting.Key, d Dr
 			counted = true
 		}
 		t.c.Expires = after.Expires
+		if err := t.welcome(&after, host, after.Owner.Name, now); err != nil {
+			return outcome{}, err
+		}
 		if told {
 			return outcome{}, t.remailAll(next, now)
 		}

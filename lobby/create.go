@@ -58,6 +58,7 @@ func (d *Draft) Faults(now time.Time) []*meeting.Refusal {
 	bad(d.Lang != "fr" && d.Lang != "en", "lang")
 	bad(d.Settings.Early < 0 || d.Settings.Early > maxEarly || d.Settings.Grace < 0 || d.Settings.Grace > maxGrace, "settings")
 	bad(!goodReminders(d.Settings.Remind), "remind")
+	bad(!d.Settings.Members.Known(), "members")
 	bad(len(d.Invitees) > MaxInvitees, "invitees")
 	for i, v := range d.Invitees {
 		bad(!v.good(), fmt.Sprintf("invitees.%d", i+1))
@@ -152,6 +153,9 @@ func (t *tx) found(m meeting.Meeting, invitees []Invitee, now time.Time) error {
 	err := t.put(header, true, &m)
 	if err == nil {
 		err = t.log(&meeting.Entry{At: now, What: meeting.Created, Meeting: m.ID, By: m.Owner.Key})
+	}
+	if err == nil {
+		err = t.welcome(&m, m.Owner.Key, m.Owner.Name, now)
 	}
 	codes := map[string]bool{}
 	for i, v := range invitees {

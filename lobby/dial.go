@@ -69,7 +69,7 @@ func (l *Lobby) number(id meeting.ID, n int) string {
 // prove more than a code can. It dies with the link: withdrawn, replaced or
 // expelled.
 func (l *Lobby) DialCode(id meeting.ID, v *meeting.Invitation) string {
-	if v.Revoked || v.Match.Claim != "" || v.Shared && !l.c.SharedCodes {
+	if v.Revoked || v.Match.Claim != "" || v.Members || v.Shared && !l.c.SharedCodes {
 		return ""
 	}
 	gen := binary.BigEndian.AppendUint32(nil, v.Generation)

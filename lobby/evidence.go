@@ -34,7 +34,7 @@ func (s *Snapshot) Warnings(a *meeting.Admission) []Warning {
 	v, p := s.Invitations[a.Invitation], &a.Person
 	is := map[Warning]bool{
 		NothingProved:  !p.Verified(),
-		LinkElsewhere:  a.Elsewhere || len(v.Seats) > 1 && !v.Shared,
+		LinkElsewhere:  a.Elsewhere || v.Uses(p.Key()) > 1 && !v.Shared,
 		NameDiffers:    p.Name != "" && v.Name != "" && !Resembles(p.Name, v.Name) && !Resembles(Initials(p.Name), v.Name),
 		AddressDiffers: v.Email != "" && p.Email != "" && meeting.FoldAddress(p.Email) != meeting.FoldAddress(v.Email),
 		NameLikeHost:   s.likeHost(a),
@@ -72,7 +72,11 @@ func (s *Snapshot) Uses(a *meeting.Admission) []meeting.Admission {
 	if s.Invitations[a.Invitation].Shared {
 		return nil // a code that is meant to be used by many
 	}
+	members := s.Invitations[a.Invitation].Members
 	for _, seat := range s.Invitations[a.Invitation].Seats {
+		if members && seat.Person != a.Person.Key() {
+			continue // a link that is meant to be used by many
+		}
 		if b, ok := s.Admission(seat.Admission); ok && b.ID != a.ID {
 			list = append(list, b)
 		}

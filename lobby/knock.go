@@ -63,7 +63,7 @@ func (l *Lobby) look(ctx context.Context, link string, now time.Time) (View, err
 		return v, meeting.Refuse(meeting.CalledOff)
 	case d.Meeting.Over(now):
 		return v, meeting.Refuse(meeting.Over)
-	case d.Invitation.Revoked:
+	case d.Meeting.Withdrawn(&d.Invitation):
 		return v, meeting.Refuse(meeting.Revoked)
 	case d.Meeting.TooEarly(now) && d.Invitation.Role != meeting.Host:
 		return v, meeting.Refuse(meeting.TooEarly)
@@ -93,6 +93,13 @@ func (l *Lobby) knock(ctx context.Context, link string, a Arrival, attempt strin
 		}
 		if no := current(&d, gen); no != nil {
 			return outcome{No: no}, nil
+		}
+		if !d.Invitation.Welcomes(&a.Person) {
+			// Nothing is noted: the host hears nothing of strangers.
+			return outcome{No: meeting.Refuse(meeting.NotInvited)}, nil
+		}
+		if d, err = t.clear(d); err != nil {
+			return outcome{}, err
 		}
 		d, err = t.seat(d, d.Invitation.Seats, a)
 		if err != nil {
@@ -209,12 +216,13 @@ func Facts(d *meeting.Docs, p *meeting.Person, now time.Time) policy.Facts {
 	f.Meeting.HostInside = d.Meeting.Phase == meeting.Open
 	f.Meeting.JoinBeforeHost = d.Meeting.Settings.JoinBeforeHost
 	v := &d.Invitation
-	f.Invitation.Present = v.ID != ""
-	f.Invitation.Revoked, f.Invitation.Shared = v.Revoked, v.Shared
+	f.Invitation.Present = v.ID != "" && !v.Members
+	f.Invitation.Revoked, f.Invitation.Shared, f.Invitation.Members = d.Meeting.Withdrawn(v), v.Shared, v.Members
+	f.Meeting.AdmitsMembers = d.Meeting.Settings.Members == meeting.Enters
 	f.Invitation.Role = v.Role
 	f.Invitation.MatchesClaim = v.Match.Claim == "" || p.Meets(v.Match)
 	f.Invitation.AddressMatches = addressMatches(v, p)
-	f.Invitation.UsedElsewhere = len(v.Seats) > 0 && d.Admission.ID == ""
+	f.Invitation.UsedElsewhere = v.Uses(p.Key()) > 0 && d.Admission.ID == ""
 	f.Person.Verified = p.Verified()
 	f.Person.Method, f.Person.Issuer, f.Person.Member = e.Method, p.Issuer, e.Member
 	f.Person.ACR, f.Person.AMR, f.Person.EmailVerified = e.ACR, e.AMR, e.EmailVerified

@@ -86,9 +86,10 @@ func (l *Lobby) strange(id meeting.ID, c Caller) Arrival {
 	}
 }
 
-// clear gives back the seats of callers who have gone, once all are taken.
+// clear gives back the seats of those who have gone, once all of a link or code
+// for many are taken.
 func (t *tx) clear(d meeting.Docs) (meeting.Docs, error) {
-	if len(d.Invitation.Seats) < meeting.MaxShared {
+	if !d.Invitation.Full() {
 		return d, nil
 	}
 	names := make([]string, 0, len(d.Invitation.Seats))

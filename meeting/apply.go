@@ -114,7 +114,7 @@ func (d *Docs) open(now time.Time) *Refusal {
 		return Refuse(CalledOff)
 	case d.Meeting.Over(now):
 		return Refuse(Over)
-	case d.Invitation.ID != "" && d.Invitation.Revoked:
+	case d.Invitation.ID != "" && d.Meeting.Withdrawn(&d.Invitation):
 		return Refuse(Revoked)
 	}
 	return nil

@@ -122,8 +122,8 @@ func (e TryCode) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	if no := d.open(now); no != nil {
 		return "", "", "", no
 	}
-	if d.Invitation.ID == "" {
-		return "", "", "", Refuse(NotFound)
+	if d.Invitation.ID == "" || d.Invitation.Members {
+		return "", "", "", Refuse(NotFound) // no code is sent for it: strangers leave no trace
 	}
 	open := slices.Clone(d.Invitation.Code.Open) // Apply changes no document
 	if len(open) == 0 {

@@ -37,9 +37,12 @@ func (e Expel) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 		d.Meeting.Banned = append(slices.Clip(d.Meeting.Banned), key)
 	}
 	d.Meeting.Hosts = slices.DeleteFunc(slices.Clone(d.Meeting.Hosts), func(k Key) bool { return k == key })
-	if d.Invitation.Shared {
+	switch {
+	case d.Invitation.Shared:
 		d.Invitation.Generation++ // the others are told the new code
-	} else if d.Invitation.ID != "" {
+	case d.Invitation.Members:
+		// The ban is on who they are, and nobody comes by this link unproved.
+	case d.Invitation.ID != "":
 		d.Invitation.Revoked = true
 		d.Invitation.Code = Code{Sent: d.Invitation.Code.Sent}
 	}

@@ -19,6 +19,9 @@ type Invitation struct {
 	// Shared marks the code that many may dial and that proves nobody. Its link
 	// opens nothing, and whoever comes by it is let in by a host alone.
 	Shared bool `json:"shared,omitempty"`
+	// Members marks the link by which members of the institution come without
+	// an invitation of their own. It opens nothing by itself: see Welcomes.
+	Members bool `json:"members,omitempty"`
 	// Order is the line of the invitation on the host's list.
 	Order int    `json:"order,omitempty"`
 	Lang  string `json:"lang,omitempty"`
@@ -58,6 +61,42 @@ const MaxSeats = 8
 
 // MaxShared bounds the callers that use a shared code at once.
 const MaxShared = 50
+
+// MaxMembers bounds the admissions that the link for members can make at once.
+const MaxMembers = 200
+
+// Welcomes reports whether the link is for somebody like p at all. That for
+// members is for whom a provider vouches as one, and an address proved by a code
+// vouches for nobody.
+func (v *Invitation) Welcomes(p *Person) bool {
+	return !v.Members || p.Evidence.Method == OIDC && p.Evidence.Member
+}
+
+// Uses counts the seats that make a further one of the person odd (T03): all
+// those of a personal link, their own of the link for members.
+func (v *Invitation) Uses(k Key) int {
+	if !v.Members {
+		return len(v.Seats)
+	}
+	n := 0
+	for i := range v.Seats {
+		if v.Seats[i].Person == k {
+			n++
+		}
+	}
+	return n
+}
+
+// Full reports whether a link for many has no seat left.
+func (v *Invitation) Full() bool {
+	return v.Shared && len(v.Seats) >= MaxShared || v.Members && len(v.Seats) >= MaxMembers
+}
+
+// Withdrawn reports whether a link leads nowhere any more: it was revoked, or is
+// for members of whom the meeting now asks an invitation.
+func (m *Meeting) Withdrawn(v *Invitation) bool {
+	return v.Revoked || v.Members && m.Settings.Members == ByName
+}
 
 // Seat points from an invitation to one admission made through it.
 type Seat struct {

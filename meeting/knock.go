@@ -94,13 +94,16 @@ func (d *Docs) take(s Seat, now time.Time) (elsewhere, ok bool) {
 	case v.Shared && len(v.Seats) < MaxShared:
 		v.Seats = append(slices.Clip(v.Seats), s)
 		return false, true
-	case len(v.Seats) >= MaxSeats:
+	case v.Full() || v.Uses(s.Person) >= MaxSeats:
 		return false, false
 	}
-	if v.Bound == "" {
-		v.Bound, v.Used = s.Person, now
+	if v.Bound == "" && !v.Members {
+		v.Bound = s.Person
 	}
-	elsewhere = len(v.Seats) > 0
+	if v.Used.IsZero() {
+		v.Used = now
+	}
+	elsewhere = v.Uses(s.Person) > 0
 	v.Seats = append(slices.Clip(v.Seats), s)
 	return elsewhere, true
 }
@@ -135,6 +138,8 @@ func (k Knock) hard(d *Docs, now time.Time) *Refusal {
 		return Refuse(Removed)
 	case !k.Person.Verified() && (!d.Invitation.Shared || key == ""):
 		return Refuse(Unverified)
+	case !d.Invitation.Welcomes(&k.Person):
+		return Refuse(NotInvited)
 	case k.Role == Host && k.Person.Evidence.Method != OIDC:
 		return Refuse(NotHost) // a mailbox is not enough to command (T41)
 	case k.Role != Host && d.Meeting.TooEarly(now):

@@ -105,6 +105,9 @@ type Settings struct {
 	GuestScreen bool `json:"guest_screen,omitempty"`
 	// GuestChat lets guests send chat messages.
 	GuestChat bool `json:"guest_chat,omitempty"`
+	// Members is how members of the institution come without an invitation of
+	// their own.
+	Members Welcome `json:"members,omitempty"`
 	// Remind is how long before Starts invitees are reminded; zero: not.
 	Remind Reminders `json:"remind,omitzero"`
 	// Early is how long before Starts a personal link begins to work.
@@ -112,6 +115,20 @@ type Settings struct {
 	// Grace is how long after Ends a link still works.
 	Grace time.Duration `json:"grace"`
 }
+
+// Welcome is how somebody is let in who was not invited by name. The zero value
+// does not let them in.
+type Welcome string
+
+// The welcomes.
+const (
+	ByName Welcome = ""      // by invitation only
+	Knocks Welcome = "wait"  // they wait for a host
+	Enters Welcome = "admit" // they are let in by rule
+)
+
+// Known reports whether w is one of the welcomes.
+func (w Welcome) Known() bool { return w == ByName || w == Knocks || w == Enters }
 
 // Reminders are at most two times before the start.
 type Reminders [2]time.Duration

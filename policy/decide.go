@@ -64,7 +64,7 @@ func builtIn(f *Facts) (Decision, bool) {
 		return refuse(meeting.CalledOff)
 	case m.Phase > meeting.Open || f.Now.After(closes):
 		return refuse(meeting.Over)
-	case f.Invitation.Present && f.Invitation.Revoked:
+	case f.Invitation.Revoked:
 		return refuse(meeting.Revoked)
 	case f.Invitation.Shared && f.Now.Before(opens):
 		return refuse(meeting.TooEarly)
@@ -76,6 +76,8 @@ func builtIn(f *Facts) (Decision, bool) {
 		return Decision{Verdict: Wait, Rule: BuiltIn}, true
 	case !p.Verified || p.Method == meeting.Unproved || p.Method > meeting.OIDC:
 		return refuse(meeting.Unverified)
+	case f.Invitation.Members && (!p.Member || p.Method != meeting.OIDC):
+		return refuse(meeting.NotInvited)
 	case p.Role == meeting.Host && p.Method != meeting.OIDC:
 		// A mailbox is not enough to command (T41).
 		return refuse(meeting.NotHost)

@@ -70,9 +70,11 @@ func TestEveryAttribute(t *testing.T) {
 		`!context.claim_matches`:                  func(f *policy.Facts) { f.Invitation.MatchesClaim = false },
 		`!context.address_matches`:                func(f *policy.Facts) { f.Invitation.AddressMatches = false },
 		`context.used_elsewhere`:                  func(f *policy.Facts) { f.Invitation.UsedElsewhere = true },
+		`context.member_link`:                     func(f *policy.Facts) { f.Invitation.Members, f.Person.Member = true, true },
+		`resource.admits_members`:                 func(f *policy.Facts) { f.Meeting.AdmitsMembers = true },
 		// A rule about a whole record sees all of it.
 		`context has back && context != {now: context.now, back: false, invited: true, invited_as: "guest",
-		  claim_matches: true, address_matches: true, used_elsewhere: false}`: func(f *policy.Facts) { f.Back = true },
+		  claim_matches: true, address_matches: true, used_elsewhere: false, member_link: false}`: func(f *policy.Facts) { f.Back = true },
 	} {
 		rules := load(t, `permit (principal, action == Action::"wait", resource) when { `+condition+` };`)
 		for range 2 {

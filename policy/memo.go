@@ -25,6 +25,8 @@ const (
 	claimBit
 	addressBit
 	usedBit
+	memberLinkBit
+	admitsBit
 
 	methodBits = oidcBit | mailboxBit // a dial-in code has both, a telephone neither
 )
@@ -51,6 +53,8 @@ func (f *Facts) bits() bits {
 		{claimBit, f.Invitation.MatchesClaim},
 		{addressBit, f.Invitation.AddressMatches},
 		{usedBit, f.Invitation.UsedElsewhere},
+		{memberLinkBit, f.Invitation.Members},
+		{admitsBit, f.Meeting.AdmitsMembers},
 	} {
 		if fact.is {
 			b |= fact.bit
@@ -65,7 +69,7 @@ func (f *Facts) bits() bits {
 // never change and the bits are all that they see.
 type memo struct {
 	mask bits
-	seen [1 << 14]atomic.Pointer[Decision]
+	seen [1 << 16]atomic.Pointer[Decision]
 }
 
 // newMemo returns nil where an attribute is looked at that bits do not hold.

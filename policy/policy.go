@@ -76,6 +76,9 @@ type Meeting struct {
 	// HostInside is set while a host is in the room.
 	HostInside     bool
 	JoinBeforeHost bool
+	// AdmitsMembers is set where the host lets members in who come by the link
+	// for them.
+	AdmitsMembers bool
 }
 
 // Invitation is what matters of the personal link they came with. The zero
@@ -91,6 +94,8 @@ type Invitation struct {
 	AddressMatches bool
 	// Shared is set when it is a code that many share: it proves nobody.
 	Shared bool
+	// Members is set when it is the link for members: they were not invited.
+	Members bool
 	// UsedElsewhere is set when the link was used before, on another device
 	// or by somebody else (T03).
 	UsedElsewhere bool

@@ -39,6 +39,7 @@ func meetingAttributes() attributes {
 		{"locked", lockedBit, func(f *Facts) cedar.Value { return cedar.Boolean(f.Meeting.Locked) }},
 		{"host_inside", insideBit, func(f *Facts) cedar.Value { return cedar.Boolean(f.Meeting.HostInside) }},
 		{"join_before_host", beforeBit, func(f *Facts) cedar.Value { return cedar.Boolean(f.Meeting.JoinBeforeHost) }},
+		{"admits_members", admitsBit, func(f *Facts) cedar.Value { return cedar.Boolean(f.Meeting.AdmitsMembers) }},
 		{"starts", 0, func(f *Facts) cedar.Value { return cedar.NewDatetime(f.Meeting.Starts) }},
 		{"ends", 0, func(f *Facts) cedar.Value { return cedar.NewDatetime(f.Meeting.Ends) }},
 	}
@@ -53,6 +54,7 @@ func contextAttributes() attributes {
 		{"claim_matches", claimBit, func(f *Facts) cedar.Value { return cedar.Boolean(f.Invitation.MatchesClaim) }},
 		{"address_matches", addressBit, func(f *Facts) cedar.Value { return cedar.Boolean(f.Invitation.AddressMatches) }},
 		{"used_elsewhere", usedBit, func(f *Facts) cedar.Value { return cedar.Boolean(f.Invitation.UsedElsewhere) }},
+		{"member_link", memberLinkBit, func(f *Facts) cedar.Value { return cedar.Boolean(f.Invitation.Members) }},
 	}
 }
 

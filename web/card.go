@@ -16,6 +16,8 @@ type Card struct {
 	// Was is the name they showed before they changed it while they waited.
 	Was    string
 	CoHost bool
+	// Member says that they were not invited: they came by the link for members.
+	Member bool
 	Proof  Proof
 	Waited time.Duration
 	Agent  string // "Firefox, Android"

@@ -24,6 +24,8 @@ type Console struct {
 	// Calm stops the page without a script from refreshing, to write in peace.
 	Calm   bool
 	Shared Shared
+	// Members is the link for members of the institution.
+	Members MemberLink
 	// Log is what happened a moment ago, newest first.
 	Log []Entry
 }
@@ -45,6 +47,15 @@ type Shared struct {
 	May        bool   // the host may open one
 	Invitation string // empty: none is open
 	Dial       Dial
+}
+
+// MemberLink is the link by which members of the institution come without an
+// invitation of their own.
+type MemberLink struct {
+	On         bool // the host chose to have one
+	Admits     bool // who comes by it is let in by rule
+	Invitation string
+	Link       string // empty: it is withdrawn
 }
 
 // PhaseKey names the phase in the catalogue.

@@ -82,7 +82,10 @@ func guestExamples() []example {
 	either.Phone = texted.Phone
 	phoned := name
 	phoned.Proof = web.Proof{Method: meeting.Telephone, Phone: meeting.CountryPhone("+33612345642")}
+	members := mailOnly
+	members.Members, members.Mailbox, members.Phone, members.Providers = true, "", "", providers()
 	return append([]example{
+		{"invitation-members", members},
 		{"name-fixed", fixed},
 		{"invitation-sms", both},
 		{"code-sms", texted},
@@ -214,11 +217,11 @@ func hostExamples() []example {
 	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut, Incident: "K7M2-Q4XD"}, {Name: "G. H.", State: web.Withdrawn}}
 	off.Invitees = nil
 
-	blank := web.NewMeeting{Frame: hostFrame("/meetings/new"), Form: web.Form{Date: "2026-11-24", Start: "14:00", Zone: "Europe/Paris"}, Zones: []string{"Europe/Paris", "Indian/Reunion"}}
+	blank := web.NewMeeting{Frame: hostFrame("/meetings/new"), MayWelcome: true, Form: web.Form{Date: "2026-11-24", Start: "14:00", Zone: "Europe/Paris"}, Zones: []string{"Europe/Paris", "Indian/Reunion"}}
 	faulty := blank
 	faulty.Form = web.Form{
 		Title: "Consultation J. M.", Date: "2025-11-24", Start: "14:00", Duration: 25, Zone: "Europe/Pari", Lang: "en",
-		Invitees: "J. M. <jeanne@exemple.fr>\nP. L. <p.l@>", CoHosts: "K. B. <k@exemple.fr>", GuestScreen: true,
+		Invitees: "J. M. <jeanne@exemple.fr>\nP. L. <p.l@>", CoHosts: "K. B. <k@exemple.fr>", GuestScreen: true, Members: meeting.Knocks,
 	}
 	faulty.Faults = []web.FieldFault{
 		{Field: "date", What: web.InThePast},
@@ -261,6 +264,10 @@ func hostExamples() []example {
 		{"new-number", number},
 		{"console-mails", web.Console{Frame: hostFrame("/m/0af1"), Meeting: "0af1", Title: "Consultation J. M.", Times: times(), Invitees: unmailed()}},
 		{"created", web.Created{Frame: hostFrame("/m/0af1/created"), Meeting: "0af1", Title: "Consultation J. M.", Times: times(), Invitees: invitees()}},
+		{"created-members", web.Created{
+			Frame: hostFrame("/m/0af1/created"), Meeting: "0af1", Title: "Consultation J. M.", Times: times(), Invitees: invitees()[:1],
+			Members: web.MemberLink{On: true, Admits: true, Invitation: "8899aabbccddeeff", Link: "https://visio.exemple.fr/i/Mk3yMk3yMk3yMk3yMk3yMk3yMk3yMk3y"},
+		}},
 	}
 }
 
@@ -341,6 +348,14 @@ func consoleExamples() []example {
 		Admission: "ad09", Invited: "S. B.", Name: "S. B.", Waited: 20 * time.Second, Agent: "Chrome, Android",
 		Proof: web.Proof{Method: meeting.Telephone, Phone: meeting.CountryPhone("+33612345642")},
 	}}
+	byLink, link := open, web.MemberLink{On: true, Invitation: "8899aabbccddeeff", Link: "https://visio.exemple.fr/i/Mk3yMk3yMk3yMk3yMk3yMk3yMk3yMk3y"}
+	byLink.Members, byLink.Log = link, nil
+	byLink.Waiting = []web.Card{{
+		Admission: "ad07", Invited: "Karim Benali", Name: "Karim Benali", Member: true, Sure: true, Waited: time.Minute, Agent: "Firefox, Linux",
+		Proof: web.Proof{Method: meeting.OIDC, Provider: "Hôpital Saint-Jean", Name: "Karim Benali"},
+	}}
+	closed := first
+	closed.Members = web.MemberLink{On: true, Admits: true, Invitation: "8899aabbccddeeff"}
 	sure := open
 	sure.Waiting, sure.Inside, sure.Log = assured(), nil, nil
 	calm := open
@@ -356,6 +371,8 @@ func consoleExamples() []example {
 		{"console-phone", texted},
 		{"console-locked", quiet},
 		{"console-shared", shared},
+		{"console-members", byLink},
+		{"console-members-closed", closed},
 		{"console-over", over},
 		{"console-log", logs},
 		{"console-cuts", unsure},

@@ -37,6 +37,8 @@ type Invitation struct {
 	Phone string
 	// Admission is where Here goes on.
 	Admission string
+	// Members says that the link is for members of the institution.
+	Members bool
 	// KeptDays is how long who came and when is kept; 0 says "as the law asks".
 	KeptDays int
 }

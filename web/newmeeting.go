@@ -14,6 +14,8 @@ type NewMeeting struct {
 	// Faults are what has to be put right; the first of each field is shown
 	// beside it.
 	Faults []FieldFault
+	// MayWelcome says that there are providers to tell who is a member.
+	MayWelcome bool
 	// Zones are offered for the time zone; any other may be typed.
 	Zones []string
 }
@@ -34,6 +36,8 @@ type Form struct {
 	JoinBeforeHost bool // join_before_host, "1"
 	GuestScreen    bool // guest_screen, "1"
 	GuestChat      bool // guest_chat, "1"
+
+	Members meeting.Welcome // members: "", "wait" or "admit"
 }
 
 // FieldFault is something to put right.
@@ -86,7 +90,12 @@ func (n NewMeeting) FaultsOf(field string) []FieldFault {
 // Unfold reports whether the folded options hold something to look at.
 func (n NewMeeting) Unfold() bool {
 	f := n.Form
-	return f.JoinBeforeHost || f.GuestScreen || f.GuestChat || n.FaultAt("zone") != nil || n.FaultAt("lang") != nil
+	return f.JoinBeforeHost || f.GuestScreen || f.GuestChat || f.Members != "" || n.FaultAt("zone") != nil || n.FaultAt("lang") != nil
+}
+
+// Welcomes are how members may come without an invitation.
+func (NewMeeting) Welcomes() []meeting.Welcome {
+	return []meeting.Welcome{meeting.ByName, meeting.Knocks, meeting.Enters}
 }
 
 // Durations are the lengths offered, in minutes, with the chosen one among
@@ -123,6 +132,7 @@ type Created struct {
 	Title    string
 	Times    Times
 	Invitees []Invitee
+	Members  MemberLink
 }
 
 func (Created) file() string { return "created" }
