@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"vestibule/lobby"
+	"vestibule/meeting"
 )
 
 const (
@@ -187,6 +188,26 @@ func (o *object) minutes(name string, was, most time.Duration) time.Duration {
 		o.bad(name, "range")
 	}
 	return d
+}
+
+// reminders reads how long before the start invitees are reminded: at most two
+// lengths, and none with an empty list.
+func (o *object) reminders(name string, was meeting.Reminders) meeting.Reminders {
+	if !o.has(name) {
+		return was
+	}
+	var r meeting.Reminders
+	list := field(o, name, []any{})
+	if len(list) > len(r) {
+		o.bad(name, "too_many")
+		return was
+	}
+	for i, v := range list {
+		n := strconv.Itoa(i)
+		one := &object{at: o.at + "/" + escape(name), fields: map[string]any{n: v}, faults: o.faults}
+		r[i] = one.minutes(n, 0, lobby.MaxRemind)
+	}
+	return r
 }
 
 // inside is an object in a field; an empty one where there is none.

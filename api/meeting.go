@@ -37,9 +37,11 @@ type settingsView struct {
 	GuestScreen    bool `json:"guest_screen"`
 	GuestChat      bool `json:"guest_chat"`
 	// Members is how members come without an invitation: "none", "wait", "admit".
-	Members      string `json:"members"`
-	EarlyMinutes int    `json:"early_minutes"`
-	GraceMinutes int    `json:"grace_minutes"`
+	Members       string `json:"members"`
+	RemindMinutes []int  `json:"remind_minutes"`
+	Chime         bool   `json:"chime"`
+	EarlyMinutes  int    `json:"early_minutes"`
+	GraceMinutes  int    `json:"grace_minutes"`
 }
 
 func second(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
@@ -49,13 +51,20 @@ func (s *Server) view(m *meeting.Meeting, now time.Time) meetingView {
 	if m.Over(now) && m.Phase != meeting.Cancelled {
 		state = "ended"
 	}
+	remind := []int{}
+	for _, d := range m.Settings.Remind {
+		if d > 0 {
+			remind = append(remind, int(d.Minutes()))
+		}
+	}
 	return meetingView{
 		ID: string(m.ID), Title: m.Title, Starts: second(m.Starts), Ends: second(m.Ends), Zone: m.Zone, Lang: m.Lang,
 		State: state, Locked: m.Locked, Owner: m.Owner.Name, Created: second(m.Created),
 		Console: s.c.Door + "/m/" + string(m.ID),
 		Settings: settingsView{
 			JoinBeforeHost: m.Settings.JoinBeforeHost, GuestScreen: m.Settings.GuestScreen, GuestChat: m.Settings.GuestChat,
-			Members:      welcomeWord(m.Settings.Members),
+			Members:       welcomeWord(m.Settings.Members),
+			RemindMinutes: remind, Chime: m.Settings.Chime,
 			EarlyMinutes: int(m.Settings.Early.Minutes()), GraceMinutes: int(m.Settings.Grace.Minutes()),
 		},
 	}
@@ -174,7 +183,8 @@ func draft(o *object, was lobby.Draft) lobby.Draft {
 		GuestScreen:    field(in, "guest_screen", was.Settings.GuestScreen),
 		GuestChat:      field(in, "guest_chat", was.Settings.GuestChat),
 		Members:        welcome(in.word("members", welcomeWord(was.Settings.Members), "none", "wait", "admit")),
-		Remind:         was.Settings.Remind,
+		Remind:         in.reminders("remind_minutes", was.Settings.Remind),
+		Chime:          field(in, "chime", was.Settings.Chime),
 		Early:          in.minutes("early_minutes", was.Settings.Early, 24*time.Hour),
 		Grace:          in.minutes("grace_minutes", was.Settings.Grace, 12*time.Hour),
 	}
@@ -213,7 +223,7 @@ func (s *Server) createMeeting(w http.ResponseWriter, r *http.Request, c *caller
 		return err
 	}
 	o.need("title", "starts", "ends")
-	d := draft(o, lobby.Draft{Zone: s.c.Zone, Lang: s.c.Lang, Settings: meeting.Settings{Remind: s.c.Lobby.Reminders()}})
+	d := draft(o, lobby.Draft{Zone: s.c.Zone, Lang: s.c.Lang, Settings: s.c.Lobby.Defaults()})
 	d.Invitees = invitees(o)
 	if err := o.judge(&d, time.Now()); err != nil {
 		return err

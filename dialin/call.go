@@ -41,6 +41,7 @@ type call struct {
 	held   func()            // gives the seat back
 	over   <-chan struct{}   // the seat has lost its right
 	room   media.Leg
+	chime  bool // tell by a tone of who comes and goes
 }
 
 // run steps the machine until the call has ended.
@@ -108,9 +109,9 @@ func (c *call) signal(ctx context.Context, x media.Signal, ok bool) {
 		c.step(ctx, Seen{Over: true, Reason: meeting.Over})
 	case x == media.Muted, x == media.Unmuted:
 		c.step(ctx, MutedBy{x == media.Muted})
-	case x == media.Joined && c.s.c.Chime:
+	case x == media.Joined && c.chime:
 		c.sound.Play(media.JoinTone())
-	case x == media.Left && c.s.c.Chime:
+	case x == media.Left && c.chime:
 		c.sound.Play(media.LeaveTone())
 	}
 }
@@ -233,7 +234,7 @@ func (c *call) enter(ctx context.Context) func() Event {
 		return c.no(ctx, "joining the room", err)
 	}
 	return func() Event {
-		c.held, c.over, c.room = release, seat.Over(), room
+		c.held, c.over, c.room, c.chime = release, seat.Over(), room, info.Settings.Chime
 		c.sound.Bridge(room)
 		return InRoom{}
 	}

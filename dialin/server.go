@@ -57,9 +57,7 @@ type Config struct {
 	Joiner Joiner
 	Voice  Voice
 	// Lang greets whoever calls, before their meeting is known. Default fr.
-	Lang string
-	// Chime tells callers by a short tone of who comes and goes.
-	Chime  bool
+	Lang   string
 	Logger *slog.Logger
 }
 

@@ -3,6 +3,8 @@ package dialin_test
 import (
 	"context"
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +26,8 @@ type leg struct {
 	once          sync.Once
 
 	bridged chan struct{}
+	mu      sync.Mutex
+	played  []media.Sound // guarded by mu
 }
 
 func ring(call, dialled string) *leg {
@@ -42,7 +46,10 @@ func (l *leg) Caller() lobby.Caller {
 	return lobby.Caller{Call: l.call, Source: "192.0.2.1", Line: meeting.Line{Kind: "SIP", Address: "192.0.2.1"}}
 }
 
-func (l *leg) Play(...media.Sound) <-chan struct{} {
+func (l *leg) Play(s ...media.Sound) <-chan struct{} {
+	l.mu.Lock()
+	l.played = append(l.played, s...)
+	l.mu.Unlock()
 	done := make(chan struct{})
 	close(done)
 	return done
@@ -283,6 +290,34 @@ func TestRoomEndsTheCall(t *testing.T) {
 			ends(t, "the line", l.gone)
 			ends(t, "the seat", s.closed)
 		})
+	}
+}
+
+// A caller hears who comes and goes where the meeting says so, and only there.
+func TestChimeIsTheMeetings(t *testing.T) {
+	for _, chime := range []bool{false, true} {
+		d := open(t)
+		m := d.look().Meeting
+		m.Settings.Chime = chime
+		draft := lobby.Draft{Title: m.Title, Starts: m.Starts, Ends: m.Ends, Zone: m.Zone, Lang: m.Lang, Settings: m.Settings}
+		if err := d.lobby.Alter(t.Context(), d.id, d.host.Key(), draft, func(*meeting.Meeting) bool { return true }, ""); err != nil {
+			t.Fatal(err)
+		}
+		d.opens()
+		l := d.serve(ring("c1", d.number+"."+d.code))
+		s := d.admits(d.waits(meeting.Waiting))
+		for _, x := range []media.Signal{media.Joined, media.Left, media.Removed} {
+			s.signals <- x
+		}
+		ends(t, "the line", l.gone)
+		l.mu.Lock()
+		for name, tone := range map[string]media.Sound{"join": media.JoinTone(), "leave": media.LeaveTone()} {
+			heard := slices.ContainsFunc(l.played, func(p media.Sound) bool { return reflect.DeepEqual(p, tone) })
+			if heard != chime {
+				t.Errorf("chime %v: the %s tone is heard: %v", chime, name, heard)
+			}
+		}
+		l.mu.Unlock()
 	}
 }
 

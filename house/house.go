@@ -121,14 +121,15 @@ func New(c Config) (*House, error) {
 	if c.Backend != nil && c.Backend.Capabilities().Rename {
 		renamer = c.Backend
 	}
-	dial, shared := c.Phone.dial()
-	h.Lobby, err = lobby.New(lobby.Config{
+	lc := lobby.Config{
 		Renamer: renamer, Names: c.Names, Emails: c.Emails,
 		Documents: api.Note(c.Store, c.Store, c.API.Hooks), Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Texter: c.Texter, Rules: c.Rules, Secret: h.key("lobby"),
-		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep, Dial: dial, SharedCodes: shared,
+		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep,
 		KeepIncidents: c.KeepIncidents, State: c.State, Logger: c.Logger,
 		Remind: c.Remind, LinkInCalendar: c.LinkInCalendar,
-	})
+	}
+	c.Phone.tell(&lc)
+	h.Lobby, err = lobby.New(lc)
 	add(err)
 	if len(c.OIDC.Providers) > 0 {
 		c.OIDC.Callback, c.OIDC.Logger = c.Door+"/oidc/callback/", c.Logger

@@ -21,19 +21,19 @@ type Phone struct {
 	// then does.
 	Joiner dialin.Joiner
 	Voice  *prompts.Voice
-	// Lang greets callers; Chime tells them of who comes and goes.
-	Lang  string
-	Chime bool
-	// Dial and SharedCodes are lobby.Config's.
+	// Lang greets callers.
+	Lang string
+	// Dial, SharedCodes and Chime are lobby.Config's.
 	Dial        []string
 	SharedCodes bool
+	Chime       bool
 }
 
-func (p *Phone) dial() (addresses []string, shared bool) {
-	if p == nil {
-		return nil, false
+// tell gives the lobby what it must know of the phone door.
+func (p *Phone) tell(c *lobby.Config) {
+	if p != nil {
+		c.Dial, c.SharedCodes, c.Chime = p.Dial, p.SharedCodes, p.Chime
 	}
-	return p.Dial, p.SharedCodes
 }
 
 // phone builds the phone door, where there is one.
@@ -61,7 +61,7 @@ func (h *House) phone() error {
 		join = h.SIP
 	}
 	h.Calls, err = dialin.New(dialin.Config{
-		Lobby: h.Lobby, Joiner: join, Voice: v, Lang: p.Lang, Chime: p.Chime, Logger: h.log,
+		Lobby: h.Lobby, Joiner: join, Voice: v, Lang: p.Lang, Logger: h.log,
 	})
 	if err != nil {
 		return err

@@ -120,6 +120,9 @@ type Config struct {
 	// SharedCodes lets a host open one code for a meeting that anybody may
 	// dial. It proves nobody: who comes by it is never let in by a rule.
 	SharedCodes bool
+	// Chime tells callers by a short tone of who comes and goes, where the host
+	// does not say.
+	Chime bool
 	// LinkInCalendar puts the personal link into calendar entries, which others
 	// may be able to read.
 	LinkInCalendar bool
@@ -173,7 +176,8 @@ const (
 	maxEarly = 24 * time.Hour
 	maxGrace = 12 * time.Hour
 
-	maxRemind = 7 * 24 * time.Hour
+	// MaxRemind bounds how long before the start somebody is reminded.
+	MaxRemind = 7 * 24 * time.Hour
 )
 
 // New returns a lobby, or every fault of the configuration.
@@ -246,13 +250,17 @@ func (l *Lobby) Open(ctx context.Context) error {
 // AddCutter adds a channel that an expulsion must end. Call it before Run.
 func (l *Lobby) AddCutter(c Channel) { l.c.Cutters = append(l.c.Cutters, c) }
 
-// Reminders answers how long before the start invitees are reminded, where the
-// host does not say.
-func (l *Lobby) Reminders() meeting.Reminders { return l.c.Remind }
+// Defaults answers the settings of a meeting whose host does not say.
+func (l *Lobby) Defaults() meeting.Settings {
+	return meeting.Settings{Early: l.c.Early, Grace: l.c.Grace, Remind: l.c.Remind, Chime: l.c.Chime}
+}
+
+// Dials reports whether there is a phone door.
+func (l *Lobby) Dials() bool { return len(l.c.Dial) > 0 }
 
 func goodReminders(r meeting.Reminders) bool {
 	for _, d := range r {
-		if d < 0 || d > maxRemind {
+		if d < 0 || d > MaxRemind {
 			return false
 		}
 	}

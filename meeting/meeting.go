@@ -110,6 +110,8 @@ type Settings struct {
 	Members Welcome `json:"members,omitempty"`
 	// Remind is how long before Starts invitees are reminded; zero: not.
 	Remind Reminders `json:"remind,omitzero"`
+	// Chime tells callers by a short tone of who comes and goes.
+	Chime bool `json:"chime,omitempty"`
 	// Early is how long before Starts a personal link begins to work.
 	Early time.Duration `json:"early"`
 	// Grace is how long after Ends a link still works.
