@@ -13,20 +13,20 @@ import (
 	"vestibule/web"
 )
 
-// readForm reads a new meeting as typed: what was typed is kept, and every
-// fault is told at once.
-func readForm(v url.Values, now time.Time) (web.Form, lobby.Draft, []web.FieldFault) {
+// readForm reads a meeting as typed, where what the form does not ask stays as in
+// was: what was typed is kept, and every fault is told at once.
+func readForm(v url.Values, was meeting.Settings, now time.Time) (web.Form, lobby.Draft, []web.FieldFault) {
 	f := web.Form{
 		Title: v.Get("title"), Date: v.Get("date"), Start: v.Get("start"), Zone: v.Get("zone"), Lang: v.Get("lang"),
 		Invitees: v.Get("invitees"), CoHosts: v.Get("cohosts"), Members: meeting.Welcome(v.Get("members")),
+		Remind: v.Get("remind"), Chime: v.Get("chime") != "",
 		JoinBeforeHost: v.Get("join_before_host") != "", GuestScreen: v.Get("guest_screen") != "", GuestChat: v.Get("guest_chat") != "",
 	}
 	f.Duration, _ = strconv.Atoi(v.Get("duration")) // 0 is told below
+	set, faults := readSettings(v, &f, was)
 	d := lobby.Draft{
-		Title: lobby.CleanText(f.Title, lobby.MaxTitle+1), Zone: f.Zone, Lang: f.Lang,
-		Settings: meeting.Settings{JoinBeforeHost: f.JoinBeforeHost, GuestScreen: f.GuestScreen, GuestChat: f.GuestChat, Members: f.Members},
+		Title: lobby.CleanText(f.Title, lobby.MaxTitle+1), Zone: f.Zone, Lang: f.Lang, Settings: set,
 	}
-	var faults []web.FieldFault
 	fault := func(bad bool, field string, what web.What) {
 		if bad {
 			faults = append(faults, web.FieldFault{Field: field, What: what})
@@ -35,7 +35,6 @@ func readForm(v url.Values, now time.Time) (web.Form, lobby.Draft, []web.FieldFa
 	fault(d.Title == "", "title", web.Missing)
 	fault(utf8.RuneCountInString(d.Title) > lobby.MaxTitle, "title", web.TooLong)
 	fault(f.Lang != "fr" && f.Lang != "en", "lang", web.Unreadable)
-	fault(!f.Members.Known(), "members", web.Unreadable)
 	loc, err := time.LoadLocation(f.Zone)
 	fault(err != nil || f.Zone == "" || f.Zone == "Local", "zone", web.Unreadable)
 	if loc == nil {
@@ -52,15 +51,83 @@ func readForm(v url.Values, now time.Time) (web.Form, lobby.Draft, []web.FieldFa
 		fault(d.Ends.Before(now), "date", web.InThePast)
 		fault(d.Starts.After(now.Add(lobby.MaxAhead)), "date", web.Unreadable)
 	}
-	seen := map[string]bool{}
-	guests, bad := readInvitees(f.Invitees, "invitees", meeting.Guest, seen)
-	faults = append(faults, bad...)
-	hosts, bad := readInvitees(f.CoHosts, "cohosts", meeting.Host, seen)
-	faults = append(faults, bad...)
-	d.Invitees = append(guests, hosts...)
-	fault(len(guests) == 0 && strings.TrimSpace(f.Invitees) == "", "invitees", web.Missing)
-	fault(len(d.Invitees) > lobby.MaxInvitees, "invitees", web.TooManyLines)
 	return f, d, faults
+}
+
+// readPeople adds who is typed into the form to the draft. Seen are those who
+// are invited already, by their keys.
+func readPeople(f *web.Form, d *lobby.Draft, seen map[string]bool) []web.FieldFault {
+	there := len(seen)
+	guests, faults := readInvitees(f.Invitees, "invitees", meeting.Guest, seen)
+	hosts, bad := readInvitees(f.CoHosts, "cohosts", meeting.Host, seen)
+	d.Invitees = append(guests, hosts...)
+	if there+len(d.Invitees) > lobby.MaxInvitees {
+		bad = append(bad, web.FieldFault{Field: "invitees", What: web.TooManyLines})
+	}
+	return append(faults, bad...)
+}
+
+// readSettings reads the options. What the form does not offer on this site, or
+// an older page did not, stays as it was.
+func readSettings(v url.Values, f *web.Form, was meeting.Settings) (meeting.Settings, []web.FieldFault) {
+	s := was
+	s.JoinBeforeHost, s.GuestScreen, s.GuestChat = f.JoinBeforeHost, f.GuestScreen, f.GuestChat
+	var faults []web.FieldFault
+	fault := func(bad bool, field string) {
+		if bad {
+			faults = append(faults, web.FieldFault{Field: field, What: web.Unreadable})
+		}
+	}
+	if v.Has("members") {
+		s.Members = f.Members
+		fault(!s.Members.Known(), "members")
+	}
+	if v.Has("telephones") {
+		s.Chime = f.Chime
+	}
+	if v.Has("early") {
+		n, err := strconv.Atoi(v.Get("early"))
+		f.Early, s.Early = n, time.Duration(n)*time.Minute
+		fault(err != nil || n < 1 || n > 24*60, "early")
+	}
+	if v.Has("remind") {
+		var ok bool
+		s.Remind, ok = readReminders(f.Remind)
+		fault(!ok, "remind")
+	}
+	return s, faults
+}
+
+// readReminders reads "1440,30", in minutes; empty: nobody is reminded.
+func readReminders(text string) (r meeting.Reminders, ok bool) {
+	parts := strings.Split(text, ",")
+	if text == "" || len(parts) > len(r) {
+		return r, text == ""
+	}
+	for i, p := range parts {
+		n, err := strconv.Atoi(p)
+		if r[i] = time.Duration(n) * time.Minute; err != nil || n < 1 || r[i] > lobby.MaxRemind {
+			return r, false
+		}
+	}
+	return r, true
+}
+
+// writeReminders is readReminders backwards.
+func writeReminders(r meeting.Reminders) string {
+	var parts []string
+	for _, d := range r {
+		if d > 0 {
+			parts = append(parts, strconv.Itoa(int(d.Minutes())))
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// writeOptions puts settings into a form.
+func writeOptions(f *web.Form, s *meeting.Settings) {
+	f.JoinBeforeHost, f.GuestScreen, f.GuestChat = s.JoinBeforeHost, s.GuestScreen, s.GuestChat
+	f.Members, f.Chime, f.Early, f.Remind = s.Members, s.Chime, int(s.Early.Minutes()), writeReminders(s.Remind)
 }
 
 // readInvitees reads lines of "Name <mail> +33…", or less.
@@ -75,7 +142,7 @@ func readInvitees(text, field string, role meeting.Role, seen map[string]bool) (
 			continue
 		}
 		v, ok := readInvitee(line)
-		key := cmp.Or(meeting.FoldAddress(v.Email), v.Phone, "name:"+strings.ToLower(v.Name))
+		key := personKey(v.Email, v.Phone, v.Name)
 		switch {
 		case meeting.NearlyPhone(v.Name):
 			faults = append(faults, web.FieldFault{Field: field, What: web.NoPhone, Line: n})
@@ -93,6 +160,11 @@ func readInvitees(text, field string, role meeting.Role, seen map[string]bool) (
 		}
 	}
 	return list, faults
+}
+
+// personKey is what makes two lines one person.
+func personKey(email, phone, name string) string {
+	return cmp.Or(meeting.FoldAddress(email), phone, "name:"+strings.ToLower(name))
 }
 
 // readInvitee takes a line apart. A name it cannot find is made of the address

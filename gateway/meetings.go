@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"vestibule/lobby"
@@ -96,12 +97,25 @@ func (s *Server) newMeeting(w http.ResponseWriter, r *http.Request) error {
 		loc = time.UTC
 	}
 	next := time.Now().In(loc).Truncate(15 * time.Minute).Add(15 * time.Minute)
-	return s.page(w, r, web.NewMeeting{
-		Frame: s.hostFrame(w, r, ses.Person), Zones: zones(), MayWelcome: s.c.OIDC != nil,
-		Form: web.Form{
-			Date: next.Format(time.DateOnly), Start: next.Format("15:04"), Duration: 30, Zone: s.zone(), Lang: lang,
-		},
-	})
+	form := web.Form{
+		Date: next.Format(time.DateOnly), Start: next.Format("15:04"), Duration: 30, Zone: s.zone(), Lang: lang,
+	}
+	usual := s.c.Lobby.Defaults()
+	writeOptions(&form, &usual)
+	return s.page(w, r, s.meetingForm(w, r, ses.Person, form))
+}
+
+// meetingForm is the page with the form of a meeting.
+func (s *Server) meetingForm(w http.ResponseWriter, r *http.Request, p *meeting.Person, form web.Form) web.NewMeeting {
+	f := s.hostFrame(w, r, p)
+	if r.Method == http.MethodPost {
+		f.Path = "/meetings/new"
+	}
+	usual := s.c.Lobby.Defaults()
+	return web.NewMeeting{
+		Frame: f, Form: form, Zones: zones(), MayWelcome: s.c.OIDC != nil, Telephones: s.c.Lobby.Dials(),
+		Early: int(usual.Early.Minutes()), Remind: writeReminders(usual.Remind),
+	}
 }
 
 func (s *Server) zone() string {
@@ -124,21 +138,19 @@ func (s *Server) createMeeting(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	listed, no := addRoster(r)
-	form, draft, faults := readForm(r.PostForm, time.Now())
-	draft.Settings.Remind = s.c.Lobby.Reminders()
+	form, draft, faults := readForm(r.PostForm, s.c.Lobby.Defaults(), time.Now())
+	faults = append(faults, readPeople(&form, &draft, map[string]bool{})...)
+	if strings.TrimSpace(form.Invitees) == "" && form.Members == meeting.ByName {
+		faults = append(faults, web.FieldFault{Field: "invitees", What: web.Missing})
+	}
 	if no {
 		faults = append(faults, web.FieldFault{Field: "list", What: web.Unreadable})
 	}
-	if listed && len(faults) == 0 {
+	if listed || len(faults) > 0 {
 		// What a file holds is looked at before anybody is written to.
-		f := s.hostFrame(w, r, ses.Person)
-		f.Path = "/meetings/new"
-		return s.page(w, r, web.NewMeeting{Frame: f, Form: form, Zones: zones(), MayWelcome: s.c.OIDC != nil})
-	}
-	if len(faults) > 0 {
-		f := s.hostFrame(w, r, ses.Person)
-		f.Path = "/meetings/new"
-		s.write(w, r, http.StatusUnprocessableEntity, web.NewMeeting{Frame: f, Form: form, Faults: faults, Zones: zones(), MayWelcome: s.c.OIDC != nil})
+		page := s.meetingForm(w, r, ses.Person, form)
+		page.Faults = faults
+		s.write(w, r, formStatus(faults), page)
 		return nil
 	}
 	id, err := s.c.Lobby.Create(r.Context(), *ses.Person, draft, s.attempt(w, r))
@@ -147,6 +159,14 @@ func (s *Server) createMeeting(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, "/m/"+string(id)+"/created", http.StatusSeeOther)
 	return nil
+}
+
+// formStatus is the status of a form that is shown again.
+func formStatus(faults []web.FieldFault) int {
+	if len(faults) > 0 {
+		return http.StatusUnprocessableEntity
+	}
+	return http.StatusOK
 }
 
 // created shows the links of a meeting once it is made.

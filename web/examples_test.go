@@ -217,7 +217,16 @@ func hostExamples() []example {
 	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut, Incident: "K7M2-Q4XD"}, {Name: "G. H.", State: web.Withdrawn}}
 	off.Invitees = nil
 
-	blank := web.NewMeeting{Frame: hostFrame("/meetings/new"), MayWelcome: true, Form: web.Form{Date: "2026-11-24", Start: "14:00", Zone: "Europe/Paris"}, Zones: []string{"Europe/Paris", "Indian/Reunion"}}
+	blank := web.NewMeeting{Frame: hostFrame("/meetings/new"), MayWelcome: true, Telephones: true, Early: 15, Remind: "1440", Form: web.Form{Date: "2026-11-24", Start: "14:00", Zone: "Europe/Paris", Early: 15, Remind: "1440"}, Zones: []string{"Europe/Paris", "Indian/Reunion"}}
+	again := blank
+	again.Form.Title, again.Form.Invitees, again.Form.Chime, again.Left = "Consultation J. M.", "J. M. <jeanne@exemple.fr>\n", true, 1
+	several := again
+	several.Left = 3
+	change := blank
+	change.Frame, change.Meeting, change.Version = hostFrame("/m/0af1/change"), "0af1", "00aa11"
+	change.Form.Title, change.Form.Duration, change.Form.Early, change.Form.Remind, change.Form.Members = "Consultation J. M.", 45, 240, "1440,30", meeting.Enters
+	stale := change
+	stale.Stale, stale.Remind, stale.Form.Remind = true, "", "120"
 	faulty := blank
 	faulty.Form = web.Form{
 		Title: "Consultation J. M.", Date: "2025-11-24", Start: "14:00", Duration: 25, Zone: "Europe/Pari", Lang: "en",
@@ -227,6 +236,9 @@ func hostExamples() []example {
 		{Field: "date", What: web.InThePast},
 		{Field: "invitees", What: web.NoAddress, Line: 2},
 		{Field: "zone", What: web.Unreadable},
+		{Field: "early", What: web.Unreadable},
+		{Field: "remind", What: web.Unreadable},
+		{Field: "members", What: web.Unreadable},
 	}
 	empty := blank
 	empty.Form = web.Form{}
@@ -258,6 +270,10 @@ func hostExamples() []example {
 		{"meetings-none-today", web.Meetings{Frame: hostFrame("/meetings"), Later: []web.Row{later}}},
 		{"meetings-none", web.Meetings{Frame: hostFrame("/meetings")}},
 		{"new", blank},
+		{"new-copy", again},
+		{"new-copy-many", several},
+		{"change", change},
+		{"change-stale", stale},
 		{"new-faulty", faulty},
 		{"new-empty", empty},
 		{"new-many", many},

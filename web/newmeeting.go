@@ -2,6 +2,8 @@ package web
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"vestibule/meeting"
 )
@@ -11,6 +13,18 @@ import (
 type NewMeeting struct {
 	Frame
 	Form Form
+	// Meeting is the one to change; empty: a new one is made.
+	Meeting string
+	// Version is which one was seen; Stale says that there is a newer one.
+	Version string
+	Stale   bool
+	// Left is how many people of a copied meeting could not be taken over.
+	Left int
+	// Telephones says that there is a phone door.
+	Telephones bool
+	// Early and Remind are the site's, as Form has them.
+	Early  int
+	Remind string
 	// Faults are what has to be put right; the first of each field is shown
 	// beside it.
 	Faults []FieldFault
@@ -38,6 +52,9 @@ type Form struct {
 	GuestChat      bool // guest_chat, "1"
 
 	Members meeting.Welcome // members: "", "wait" or "admit"
+	Early   int             // early, in minutes before the start
+	Remind  string          // remind, in minutes before the start: "1440,30"; empty: not
+	Chime   bool            // chime, "1"
 }
 
 // FieldFault is something to put right.
@@ -90,7 +107,42 @@ func (n NewMeeting) FaultsOf(field string) []FieldFault {
 // Unfold reports whether the folded options hold something to look at.
 func (n NewMeeting) Unfold() bool {
 	f := n.Form
-	return f.JoinBeforeHost || f.GuestScreen || f.GuestChat || f.Members != "" || n.FaultAt("zone") != nil || n.FaultAt("lang") != nil
+	return f.JoinBeforeHost || f.GuestScreen || f.GuestChat || f.Members != "" || n.unusual() || n.FaultAt("zone") != nil || n.FaultAt("lang") != nil
+}
+
+// unusual reports whether an option is not as the site has it.
+func (n NewMeeting) unusual() bool {
+	f := n.Form
+	return f.Early != n.Early || f.Remind != n.Remind || n.FaultAt("early") != nil || n.FaultAt("remind") != nil || n.FaultAt("members") != nil
+}
+
+// Earlies are when a link may begin to work, in minutes before the start, with
+// the chosen one among them.
+func (n NewMeeting) Earlies() []int { return among([]int{5, 15, 30, 60, 240, 1440}, n.Form.Early) }
+
+// Reminds are the reminders offered, the site's and the chosen ones among them.
+func (n NewMeeting) Reminds() []Remind {
+	var list []Remind
+	for _, value := range []string{n.Remind, "", "1440", "30", "1440,30", n.Form.Remind} {
+		if slices.ContainsFunc(list, func(r Remind) bool { return r.Value == value }) {
+			continue
+		}
+		r := Remind{Value: value, Chosen: value == n.Form.Remind, Usual: value == n.Remind}
+		for m := range strings.SplitSeq(value, ",") {
+			if minutes, err := strconv.Atoi(m); err == nil {
+				r.Before = append(r.Before, minutes)
+			}
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// Remind is a choice of reminders: none, one or two, in minutes before the start.
+type Remind struct {
+	Value         string
+	Before        []int
+	Chosen, Usual bool
 }
 
 // Welcomes are how members may come without an invitation.
@@ -101,9 +153,13 @@ func (NewMeeting) Welcomes() []meeting.Welcome {
 // Durations are the lengths offered, in minutes, with the chosen one among
 // them.
 func (n NewMeeting) Durations() []int {
-	offered := []int{15, 20, 30, 45, 60, 90, 120, 180, 240}
-	if d := n.Form.Duration; d > 0 && !slices.Contains(offered, d) {
-		offered = append(offered, d)
+	return among([]int{15, 20, 30, 45, 60, 90, 120, 180, 240}, n.Form.Duration)
+}
+
+// among answers what is offered, with the chosen one where it is missing.
+func among(offered []int, chosen int) []int {
+	if chosen > 0 && !slices.Contains(offered, chosen) {
+		offered = append(offered, chosen)
 		slices.Sort(offered)
 	}
 	return offered
