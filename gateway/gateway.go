@@ -12,9 +12,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httputil"
 	"net/netip"
 	"net/url"
-	"sync"
 	"time"
 
 	"vestibule/assertion"
@@ -83,12 +83,15 @@ type Server struct {
 	hub      *hub
 	cuts     cutBook
 	recall   recall
-	proxy    http.Handler
+	upstream *url.URL // of the conference server
+	proxy    httputil.ReverseProxy
 	signer   *assertion.Signer // of who stands behind a proxied request
 	doors    http.Handler
 	rooms    http.Handler
-	buffers  *sync.Pool // of web sockets
+	buffers  *buffers
 	formTime time.Duration
+
+	doorTable, roomTable []header
 }
 
 // New returns the door, or every fault of the configuration.
@@ -128,7 +131,8 @@ func New(c Config) (*Server, error) {
 	if s.signer, err = assertion.New(assertion.Config{Secret: c.Secret, Issuer: c.Door, Audience: c.Room}); err != nil {
 		return nil, err
 	}
-	s.proxy = s.newProxy()
+	s.upstream, s.proxy = c.Backend.Upstream(), s.newProxy()
+	s.doorTable, s.roomTable = doorPolicy(room), roomPolicy(room)
 	s.doors = s.doorRoutes()
 	s.rooms = s.roomRoutes()
 	return s, nil
@@ -152,16 +156,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	lastOnConnection(w, r)
 	switch {
 	case !straight(r):
-		secure(w.Header(), s.doorPolicy())
+		secure(w.Header(), s.doorTable)
 		http.Error(w, "bad request", http.StatusBadRequest)
 	case meant(r, s.door):
-		secure(w.Header(), s.doorPolicy())
+		secure(w.Header(), s.doorTable)
 		s.doors.ServeHTTP(w, r)
 	case meant(r, s.room):
-		secure(w.Header(), s.roomPolicy())
+		secure(w.Header(), s.roomTable)
 		s.rooms.ServeHTTP(w, r)
 	default:
-		secure(w.Header(), s.doorPolicy())
+		secure(w.Header(), s.doorTable)
 		http.Error(w, "This address is not served here.", http.StatusMisdirectedRequest)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -18,18 +17,16 @@ import (
 	"vestibule/meeting"
 )
 
-// carried is what a request to the conference server brings along on the
-// inside.
+// carried is one request on its way to the conference server.
 type carried struct {
+	*Server
 	asked  *http.Request // as the browser sent it
+	seat   *lobby.Seat
 	grants conference.Grants
-	relay  func() conference.Relay
 	kind   conference.Kind
 	fault  error // of Prepare
-	wrap   *once
+	wrap   *once // of a web socket
 }
-
-type carriedKey struct{}
 
 // forward lets an admitted person's request through to the conference server,
 // if the backend knows the path.
@@ -39,13 +36,14 @@ func (s *Server) forward(w http.ResponseWriter, r seated) error {
 	if kind == conference.Refuse {
 		return meeting.Refuse(meeting.NotFound)
 	}
-	// Who is inside may take longer over a body than a form takes.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	c := &carried{asked: r.Request, grants: grants(r.seat.Admission, &r.info), kind: kind, relay: s.relayOf(r.seat.Admission)}
-	w = final{w, s.roomPolicy()}
+	if r.ContentLength != 0 {
+		// Who is inside may take longer over a body than a form takes.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	}
+	c := &carried{Server: s, asked: r.Request, seat: r.seat, grants: grants(r.seat.Admission, &r.info), kind: kind}
+	w = final{w, s.roomTable}
 	if kind != conference.Signal {
-		s.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), carriedKey{}, c)))
-		return nil
+		return c.page(w)
 	}
 	// A web socket is not bound by CORS: only the Origin tells who opened it
 	// (T24).
@@ -88,7 +86,7 @@ func (s *Server) signal(w http.ResponseWriter, r seated, c *carried) error {
 		done()
 	}
 	undo = leave
-	s.proxy.ServeHTTP(taker{w, socket}, r.WithContext(context.WithValue(ctx, carriedKey{}, c)))
+	c.forth(ctx, taker{w, socket})
 	if !socket.whole() {
 		socket.close()
 		return nil
@@ -140,42 +138,52 @@ func grants(admission string, i *lobby.Info) conference.Grants {
 	}
 }
 
-// newProxy is the reverse proxy behind every check. It uses Rewrite, not
-// Director: with Director a client could delete what was set by naming it in
-// Connection.
-func (s *Server) newProxy() http.Handler {
-	up := s.c.Backend.Upstream()
-	return &httputil.ReverseProxy{
-		Transport:     s.c.Backend.Transport(),
-		FlushInterval: -1,
-		ErrorLog:      slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(up)
-			strip(p.Out)
-			p.SetXForwarded()
-			c := carriedOf(p.In.Context())
-			if c.fault = s.c.Backend.Prepare(p.Out, c.grants); c.fault == nil {
-				c.fault = s.assert(p.Out, &c.grants)
-			}
-			if c.fault != nil {
-				// Nothing unprepared may leave: an empty URL fails the trip.
-				p.Out.URL.Host, p.Out.URL.Scheme = "", ""
-			}
-		},
-		ModifyResponse: s.modify,
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			c := carriedOf(r.Context())
-			if c.fault != nil {
-				err = c.fault
-			}
-			no := meeting.Refuse(meeting.Busy)
-			if !errors.As(err, &no) && r.Context().Err() == nil {
-				s.log.ErrorContext(r.Context(), "conference server unavailable", slog.String("error", "round trip failed"))
-			}
-			// Not r: it is on its way in and carries the inner Host.
-			s.refuse(w, c.asked, no)
-		},
+// newProxy is what all requests to the conference server have in common.
+func (s *Server) newProxy() httputil.ReverseProxy {
+	return httputil.ReverseProxy{
+		Transport:  s.c.Backend.Transport(),
+		BufferPool: s.buffers,
+		ErrorLog:   slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+}
+
+// forth sends the request on its way for as long as ctx lasts. It uses Rewrite,
+// not Director: with Director a client could delete what was set by naming it
+// in Connection.
+func (c *carried) forth(ctx context.Context, w http.ResponseWriter) {
+	p := c.proxy
+	p.Rewrite, p.ModifyResponse, p.ErrorHandler = c.rewrite, c.modify, c.failed
+	p.ServeHTTP(w, c.asked.WithContext(ctx))
+}
+
+// rewrite makes out the request that the conference server receives.
+func (c *carried) rewrite(p *httputil.ProxyRequest) {
+	p.SetURL(c.upstream)
+	strip(p.Out)
+	p.SetXForwarded()
+	if c.fault = c.c.Backend.Prepare(p.Out, c.grants); c.fault == nil {
+		c.fault = c.assert(p.Out, &c.grants)
+	}
+	if c.fault != nil {
+		// Nothing unprepared may leave: an empty URL fails the trip.
+		p.Out.URL.Host, p.Out.URL.Scheme = "", ""
+	}
+}
+
+// failed answers where the conference server did not.
+func (c *carried) failed(w http.ResponseWriter, out *http.Request, err error) {
+	if c.fault != nil {
+		err = c.fault
+	}
+	no := meeting.Refuse(meeting.Busy)
+	if _, cut := c.seat.May(); cut != nil {
+		err = cut
+	}
+	if !errors.As(err, &no) && out.Context().Err() == nil {
+		c.log.ErrorContext(out.Context(), "conference server unavailable", slog.String("error", "round trip failed"))
+	}
+	// Not out: it carries the inner Host.
+	c.refuse(w, c.asked, no)
 }
 
 // assert tells the backend who asks, in words that only the door can say (T26).
@@ -188,38 +196,32 @@ func (s *Server) assert(out *http.Request, g *conference.Grants) error {
 	return nil
 }
 
-func carriedOf(ctx context.Context) *carried {
-	c, ok := ctx.Value(carriedKey{}).(*carried)
-	if !ok {
-		return &carried{fault: errors.New("request without an admission"), asked: &http.Request{URL: &url.URL{}}}
-	}
-	return c
-}
-
-// carriedHeaders are what a browser may say to the conference server; its
-// backend adds the rest. A list of what must not pass would never be complete:
-// servers and frameworks read a client's address and name out of dozens of
-// headers, and take X_Real_Ip for X-Real-Ip (T26). Not among them are the
-// door's cookies and Referer.
-func carriedHeaders() []string {
-	return []string{
-		"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Content-Encoding", "Content-Language",
+// passes reports whether a browser may say a header to the conference server;
+// its backend adds the rest. A list of what must not pass would never be
+// complete: servers and frameworks read a client's address and name out of
+// dozens of headers, and take X_Real_Ip for X-Real-Ip (T26). Not among them are
+// the door's cookies and Referer.
+func passes(name string) bool {
+	switch name {
+	case "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Content-Encoding", "Content-Language",
 		"Content-Length", "Content-Type", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
 		"If-Unmodified-Since", "Pragma", "Range", "User-Agent", "X-Requested-With",
 		"Connection", "Upgrade", // as httputil.ReverseProxy has left them: for a web socket, nothing else
-		"Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Protocol", "Sec-Websocket-Version",
+		"Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Protocol", "Sec-Websocket-Version":
+		return true
 	}
+	return false
 }
 
-// strip takes away everything else that the browser said.
+// strip takes away everything else that the browser said. The header is a copy
+// of httputil.ReverseProxy's.
 func strip(out *http.Request) {
-	kept := http.Header{}
-	for _, name := range carriedHeaders() {
-		if v, ok := out.Header[name]; ok {
-			kept[name] = v
+	for name := range out.Header {
+		if !passes(name) {
+			delete(out.Header, name)
 		}
 	}
-	out.Header, out.Trailer = kept, nil
+	out.Trailer = nil
 }
 
 // withheld are headers of the conference server that a browser must not see:
@@ -235,22 +237,21 @@ func withheld(name string) bool {
 }
 
 // modify looks at every answer of the conference server before the browser does.
-func (s *Server) modify(res *http.Response) error {
-	c := carriedOf(res.Request.Context())
+func (c *carried) modify(res *http.Response) error {
 	for name := range res.Header {
 		if withheld(name) {
 			delete(res.Header, name)
 		}
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
-		s.c.Backend.Scrub(res)
+		c.c.Backend.Scrub(res)
 		return nil
 	}
 	body, ok := res.Body.(io.ReadWriteCloser)
 	if !ok || c.kind != conference.Signal || c.wrap == nil {
 		return errors.New("unexpected upgrade")
 	}
-	c.wrap.set(s.c.Backend.Wrap(body, c.grants, c.relay, res))
+	c.wrap.set(c.c.Backend.Wrap(body, c.grants, c.relayOf(c.seat.Admission), res))
 	res.Body = parked{}
 	return nil
 }

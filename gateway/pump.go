@@ -108,7 +108,7 @@ func (t taker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // pump carries a web socket until either half ends, then ends the other.
-func (o *once) pump(buffers *sync.Pool) {
+func (o *once) pump(large *buffers) {
 	o.mu.Lock()
 	user, backend := o.user, o.rwc
 	var said io.Reader = user
@@ -119,11 +119,11 @@ func (o *once) pump(buffers *sync.Pool) {
 	o.mu.Unlock()
 	var up sync.WaitGroup
 	up.Go(func() {
-		move(backend, said, buffers)
+		move(backend, said, large)
 		_ = backend.Close() // and with it the other direction
 		drop(user)
 	})
-	move(user, backend, buffers)
+	move(user, backend, large)
 	_ = user.Close()
 	_ = backend.Close()
 	up.Wait()
@@ -134,17 +134,32 @@ func (o *once) pump(buffers *sync.Pool) {
 // more to read than that.
 const smallBytes = 512
 
-func newBuffers() *sync.Pool {
-	return &sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+// buffers are large ones that are taken for a while, by web sockets and by
+// httputil.ReverseProxy, which would make one for every answer.
+type buffers struct{ pool sync.Pool }
+
+const largeBytes = 32 << 10
+
+func newBuffers() *buffers {
+	return &buffers{sync.Pool{New: func() any { return new([largeBytes]byte) }}}
 }
 
-func move(to io.Writer, from io.Reader, buffers *sync.Pool) {
+// Get implements httputil.BufferPool.
+func (b *buffers) Get() []byte {
+	a, _ := b.pool.Get().(*[largeBytes]byte) // of no other type
+	return a[:]
+}
+
+// Put implements httputil.BufferPool.
+func (b *buffers) Put(p []byte) { b.pool.Put((*[largeBytes]byte)(p)) }
+
+func move(to io.Writer, from io.Reader, pool *buffers) {
 	small := make([]byte, smallBytes)
 	buf := small
-	var large *[]byte
+	var large []byte
 	defer func() {
 		if large != nil {
-			buffers.Put(large)
+			pool.Put(large)
 		}
 	}()
 	for {
@@ -158,10 +173,10 @@ func move(to io.Writer, from io.Reader, buffers *sync.Pool) {
 		case err != nil:
 			return
 		case n == len(buf) && large == nil:
-			large, _ = buffers.Get().(*[]byte) // of no other type
-			buf = *large
+			large = pool.Get()
+			buf = large
 		case n < len(buf) && large != nil:
-			buffers.Put(large)
+			pool.Put(large)
 			large, buf = nil, small
 		}
 	}

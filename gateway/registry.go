@@ -17,8 +17,9 @@ type registry struct {
 // channel is one live connection. end must be quick; gone closes when nothing
 // of it is left.
 type channel struct {
-	end  func()
-	gone chan struct{}
+	end   func()
+	gone  chan struct{}
+	brief bool // ends soon by itself
 }
 
 func newRegistry() *registry {
@@ -27,10 +28,19 @@ func newRegistry() *registry {
 
 // add registers a connection. done must be called when it has ended.
 func (g *registry) add(admission string, end func()) (done func(), ok bool) {
-	c := &channel{end: end, gone: make(chan struct{})}
+	return g.put(admission, &channel{end: end, gone: make(chan struct{})})
+}
+
+// addBrief registers what ends soon by itself: a shutdown lets it.
+func (g *registry) addBrief(admission string, end func()) (done func()) {
+	done, _ = g.put(admission, &channel{end: end, gone: make(chan struct{}), brief: true})
+	return done
+}
+
+func (g *registry) put(admission string, c *channel) (done func(), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed {
+	if g.closed && !c.brief {
 		return nil, false
 	}
 	if g.live[admission] == nil {
@@ -69,14 +79,17 @@ func (g *registry) cut(ctx context.Context, admission string) error {
 	return nil
 }
 
-// close ends every connection, waits until they are gone and takes no more.
+// close ends every connection that would not end by itself, waits until they
+// are gone and takes no more.
 func (g *registry) close() {
 	g.mu.Lock()
 	g.closed = true
 	var open []*channel
 	for _, cs := range g.live {
 		for c := range cs {
-			open = append(open, c)
+			if !c.brief {
+				open = append(open, c)
+			}
 		}
 	}
 	g.mu.Unlock()

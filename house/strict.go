@@ -52,6 +52,16 @@ func (c *strict) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// SetWriteDeadline implements net.Conn. One that has passed closes the
+// connection under TLS: net/http would close it at the next write that fails,
+// and a farewell waits seconds for a peer that takes nothing.
+func (c *strict) SetWriteDeadline(t time.Time) error {
+	if !t.IsZero() && !t.After(time.Now()) {
+		return c.NetConn().Close()
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
 // settle is told by net/http what becomes of a connection. Where a wish to
 // upgrade was not granted, what came after it was not looked at: the connection
 // ends there.
