@@ -129,11 +129,17 @@ test:
 
 .PHONY: bench
 bench: room
-	@$(MAKE) --no-print-directory deps PROGRAMS='redis-server:redis-server turnserver:coturn'
+	@$(MAKE) --no-print-directory deps PROGRAMS='redis-server:redis-server turnserver:coturn nginx:nginx-light caddy:caddy'
+	@$(MAKE) --no-print-directory bin/oauth2-proxy
 	$(call say,benchmarks)
 	@mkdir -p bin
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -p 1 -timeout 20m ./... | tee bin/bench.txt
 	$(TOOL) benchstat bin/bench.txt
+
+# A peer of the benchmarks that Debian does not have.
+bin/oauth2-proxy: tools/oauth2-proxy/go.mod
+	$(call say,bin/oauth2-proxy)
+	go build -C tools/oauth2-proxy -o '$(CURDIR)/bin/oauth2-proxy' github.com/oauth2-proxy/oauth2-proxy/v7
 
 # What the phone door says, recorded by a machine and committed, so that a
 # build needs none of this (Debian: apt-get install espeak-ng sox).

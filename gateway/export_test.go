@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"strconv"
 	"time"
@@ -57,3 +58,6 @@ func Age(ctx context.Context, s *Server, cookie string, by time.Duration) error 
 
 // Canonical reports whether a path reads the same to everybody.
 func Canonical(u *url.URL) bool { return canonical(u) }
+
+// Buffers are those of the proxy.
+func Buffers() httputil.BufferPool { return newBuffers() }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -191,7 +192,13 @@ func front(b *testing.B, name, backend string) (addr, cookie string) {
 	return serveFront(b, h.Handler()), h.pass
 }
 
+// serveFront serves many from one address, as a door that others stand in front of.
 func serveFront(b *testing.B, h http.Handler) string {
+	return serveDoor(b, h, authority().cert)
+}
+
+func serveDoor(b testing.TB, h http.Handler, cert tls.Certificate) string {
+	b.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -199,8 +206,8 @@ func serveFront(b *testing.B, h http.Handler) string {
 	ctx, cancel := context.WithCancel(b.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_ = house.Serve(ctx, house.Limits{PerSource: 2 * idleSockets}.Guard(ln), h,
-			&tls.Config{Certificates: []tls.Certificate{authority().cert}, MinVersion: tls.VersionTLS12}, time.Second, slog.New(slog.DiscardHandler))
+		_ = house.Serve(ctx, house.Limits{Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}.Guard(ln), h,
+			&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, time.Second, slog.New(slog.DiscardHandler))
 	})
 	b.Cleanup(func() { cancel(); wg.Wait() })
 	return ln.Addr().String()
