@@ -38,7 +38,7 @@ func (s *Server) card(snap *lobby.Snapshot, a *meeting.Admission, near meeting.N
 		c.Warnings = append(c.Warnings, web.Warning(w))
 	}
 	for _, o := range snap.Uses(a) {
-		state, _ := standsAs(o.State)
+		state, _ := s.standsAs(snap, &o)
 		c.Others = append(c.Others, web.Use{
 			Name: o.Name, Proof: s.proof(&o.Person), Agent: o.Agent, At: o.Knocked, SameNet: o.Net.Same(a.Net), State: state,
 		})
@@ -58,13 +58,16 @@ func (s *Server) proof(p *meeting.Person) web.Proof {
 }
 
 // standsAs is the word for where an admission stands, and how much it says of
-// an invitee who has several.
-func standsAs(st meeting.State) (web.InviteeState, int) {
-	switch st {
+// an invitee who has several. Inside is who is connected (T39).
+func (s *Server) standsAs(snap *lobby.Snapshot, a *meeting.Admission) (web.InviteeState, int) {
+	switch a.State {
 	case meeting.Expelled:
 		return web.PutOut, 9
 	case meeting.Admitted:
-		return web.IsInside, 6
+		if !s.c.Lobby.Present(snap, a) {
+			return web.IsAdmitted, 6
+		}
+		return web.IsInside, 7
 	case meeting.Waiting:
 		return web.IsWaiting, 5
 	case meeting.Left:

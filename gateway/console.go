@@ -185,7 +185,7 @@ func (s *Server) inviteeState(snap *lobby.Snapshot, v *meeting.Invitation) web.I
 		if !ok {
 			continue
 		}
-		if st, r := standsAs(a.State); r > rank {
+		if st, r := s.standsAs(snap, &a); r > rank {
 			best, rank = st, r
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -313,4 +314,33 @@ func TestT43SecondDeviceEndsTheFirst(t *testing.T) {
 	copied.get("/")
 	copied.plant(doorOrigin, "__Host-door", g.cookie(doorOrigin, "__Host-door"))
 	copied.want(copied.post("/a/"+a+"/enter", nil), http.StatusForbidden, "entering with a stolen cookie")
+}
+
+// TestT39InviteeInsideIsConnected looks at the list of invitees: inside is who
+// has a connection, not whoever was let in.
+func TestT39InviteeInsideIsConnected(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe")
+	h.opens(m)
+	g, _ := h.inside(m, "Jane Doe")
+	says := func(want string) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			_, list, _ := strings.Cut(h.get(m.path("")).body, "Invitations (1)")
+			got := regexp.MustCompile(`class="state \w+">([^<]+)<`).FindStringSubmatch(list)
+			if len(got) == 2 && got[1] == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the invitee is %q, want %q", got, want)
+			}
+		}
+	}
+	says("let in")
+	line := g.joins()
+	says("inside")
+	line.leave()
+	says("let in")
 }

@@ -214,7 +214,7 @@ func hostExamples() []example {
 	later.Title, later.Phase, later.Waiting = "Réunion de service", meeting.Planned, 0
 	later.Invitees = []web.Invitee{{Name: "A. B.", State: web.Mailing}, {Name: "C. D.", State: web.Opened}}
 	gone.Phase, gone.Waiting, off.Phase, off.Waiting = meeting.Ended, 0, meeting.Cancelled, 0
-	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut, Incident: "K7M2-Q4XD"}, {Name: "G. H.", State: web.Withdrawn}}
+	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut, Incident: "K7M2-Q4XD"}, {Name: "G. H.", State: web.Withdrawn}, {Name: "I. J.", State: web.IsAdmitted}}
 	off.Invitees = nil
 
 	blank := web.NewMeeting{Frame: hostFrame("/meetings/new"), MayWelcome: true, Telephones: true, Early: 15, Remind: "1440", Form: web.Form{Date: "2026-11-24", Start: "14:00", Zone: "Europe/Paris", Early: 15, Remind: "1440"}, Zones: []string{"Europe/Paris", "Indian/Reunion"}}

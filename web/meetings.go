@@ -75,6 +75,7 @@ const (
 	MailBounced                      // the address, or the mail, is refused
 	Opened                           // the link was used
 	IsWaiting
+	IsAdmitted // let in, and not connected
 	IsInside
 	HasGone    // was inside and left
 	TurnedAway // refused
@@ -86,8 +87,8 @@ const (
 func (s InviteeState) Key() string {
 	return [...]string{
 		"unmailed", "mailing", "mailed", "failed", "deferred", "bounced", "opened",
-		"waiting", "inside", "left", "refused", "expelled", "revoked",
-	}[s%13]
+		"waiting", "admitted", "inside", "left", "refused", "expelled", "revoked",
+	}[s%14]
 }
 
 // Tone is how the state is coloured: the words say it already.
@@ -95,7 +96,7 @@ func (s InviteeState) Tone() string {
 	switch s {
 	case MailFailed, MailBounced, PutOut:
 		return "bad"
-	case IsWaiting, IsInside:
+	case IsWaiting, IsAdmitted, IsInside:
 		return "good"
 	default:
 		return "plain"
@@ -104,7 +105,7 @@ func (s InviteeState) Tone() string {
 
 // Mailable reports whether sending the invitation (again) makes sense.
 func (i Invitee) Mailable() bool {
-	return i.Mails && i.State != Mailing && i.State != IsInside && i.State != PutOut
+	return i.Mails && i.State != Mailing && i.State != IsAdmitted && i.State != IsInside && i.State != PutOut
 }
 
 // Revocable reports whether there is a link to withdraw.
