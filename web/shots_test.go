@@ -24,7 +24,7 @@ func whole() []string {
 	return []string{
 		"home", "sign-ins", "invitation", "invitation-early", "code-wrong", "name-faulty", "waiting", "waiting-admitted", "entering", "done-left",
 		"refused-not_found", "fault", "meetings", "new-faulty", "created", "console", "console-locked",
-		"console-calm", "console-shared", "waiting-question", "waiting-there", "waiting-asked", "done-lapsed", "done-refused-later", "name-fixed",
+		"console-calm", "console-shared", "waiting-question", "waiting-there", "waiting-asked", "done-lapsed", "done-refused-later", "name-fixed", "change", "console-members", "console-mails",
 	}
 }
 
