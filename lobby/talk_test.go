@@ -145,6 +145,30 @@ func TestT21RenamedIsShownAndProvesNothing(t *testing.T) {
 	}
 }
 
+// A host refuses with words and thinks better of it: what was said with the
+// refusal is not said again when the guest is put out later.
+func TestWordsOfARefusalTakenBack(t *testing.T) {
+	d := doors(t, 1, store.NewMemory())[0]
+	id, links := d.meet(t, "Jeanne")
+	a := knocks(t, d, links["Jeanne"])
+	for _, answer := range []meeting.Answer{{Why: meeting.Later, Farewell: "We call you."}, {Admit: true}} {
+		if err := d.Answer(t.Context(), id, d.host.Key(), a, answer, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Expel(t.Context(), id, d.host.Key(), a, ""); err != nil {
+		t.Fatal(err)
+	}
+	snap, err := d.Snapshot(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x, _ := snap.Admission(a); x.State != meeting.Expelled || x.Talk != (meeting.Talk{}) {
+		t.Errorf("put out, %v, somebody is told %+v", x.State, x.Talk)
+	}
+}
+
+
 // Too long is told, not cut; what is no text is nobody's question.
 func TestWordsAreBounded(t *testing.T) {
 	s := open(t)

@@ -45,7 +45,7 @@ func (e Answer) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	}
 	a.Decided, a.DecidedBy, a.Rule = now, e.By, "host"
 	if e.Admit {
-		a.State = Admitted
+		a.State, a.Talk.Why, a.Talk.Farewell = Admitted, NoWhy, "" // of a refusal that is taken back
 		return LetIn, a.Rule, e.By, nil
 	}
 	a.State, a.Talk.Why, a.Talk.Farewell = Refused, e.Why, e.Farewell
