@@ -160,3 +160,29 @@ func TestT38ExpulsionSurvivesARestart(t *testing.T) {
 		}
 	})
 }
+
+// A state folder in which somebody left a link is refused, and what it leads to
+// stays as it is.
+func TestJournalFollowsNoLinkOut(t *testing.T) {
+	dir := t.TempDir()
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, filepath.Join(dir, "expulsions")); err != nil {
+		t.Fatal(err)
+	}
+	mem := store.NewMemory()
+	l, err := lobby.New(lobby.Config{
+		Documents: mem, Shelf: mem, Backend: &server{}, Secret: []byte(strings.Repeat("s", 32)), Door: "https://door.example", State: dir,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Open(t.Context()); err == nil {
+		t.Error("a journal that lies elsewhere was opened")
+	}
+	if b, err := os.ReadFile(other); err != nil || string(b) != "kept" {
+		t.Errorf("what the link leads to holds %q, %v", b, err)
+	}
+}
