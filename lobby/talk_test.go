@@ -168,7 +168,6 @@ func TestWordsOfARefusalTakenBack(t *testing.T) {
 	}
 }
 
-
 // Too long is told, not cut; what is no text is nobody's question.
 func TestWordsAreBounded(t *testing.T) {
 	s := open(t)
