@@ -134,6 +134,8 @@ bench: room
 	$(call say,benchmarks)
 	@mkdir -p bin
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -p 1 -timeout 20m ./... | tee bin/bench.txt
+	$(call say,benchmarks with a whole LiveKit server: its first build takes about two minutes)
+	(cd deploy/demo && go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -p 1 -timeout 20m ./sfu/) | tee -a bin/bench.txt
 	$(TOOL) benchstat bin/bench.txt
 
 # A peer of the benchmarks that Debian does not have.

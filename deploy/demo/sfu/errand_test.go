@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -55,6 +56,14 @@ type report struct {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(farVariable) != "" {
+		lksdk.SetLogger(quiet())
+		if err := runFar(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	text := os.Getenv(errandVariable)
 	if text == "" {
 		os.Exit(m.Run())
