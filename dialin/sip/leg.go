@@ -123,8 +123,11 @@ func (l *leg) watch() {
 	defer l.mu.Unlock()
 	l.ended = true
 	if !l.closed.Load() {
-		for len(l.signals) == cap(l.signals) {
-			<-l.signals // the oldest makes room
+		if len(l.signals) == cap(l.signals) {
+			select {
+			case <-l.signals: // the oldest makes room
+			default: // somebody has just listened
+			}
 		}
 		l.signals <- why
 	}
