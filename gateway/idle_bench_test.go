@@ -114,11 +114,11 @@ func (s signalled) Wrap(b io.ReadWriteCloser, g conference.Grants, relay func() 
 }
 
 // BenchmarkIdleSockets is what a silent web socket costs: through a plain
-// httputil.ReverseProxy, through the door, and through the door with LiveKit's
-// signalling read. KB are of the heap and the stacks in use, and of the
+// httputil.ReverseProxy, nginx, the door, and the door with LiveKit's signalling
+// read. KB are of the heap and the stacks in use, and of the
 // resident set.
 func BenchmarkIdleSockets(b *testing.B) {
-	for _, name := range []string{"plain", "door", "livekit"} {
+	for _, name := range []string{"plain", "nginx", "door", "livekit"} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				idle(b, name)
@@ -150,7 +150,15 @@ func idle(b *testing.B, name string) {
 		}
 		return report.Text()
 	}
-	addr, cookie := front(b, name, next())
+	var addr, cookie string
+	inUse := inUse
+	if name == "nginx" {
+		p := nginx(b, next())
+		addr, cookie = p.addr, "x"
+		inUse = func() (heap, rss int64) { rss = p.resident(b); return rss, rss }
+	} else {
+		addr, cookie = front(b, name, next())
+	}
 	heap, rss := inUse()
 	_, _ = fmt.Fprintln(in, addr, cookie)
 	next()
