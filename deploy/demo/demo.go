@@ -53,6 +53,9 @@ type Config struct {
 	// Leg is a SIP address that admitted callers are put through to in place of
 	// the LiveKit room, as sip:USER@HOST:PORT. Empty: none.
 	Leg string
+	// Tap receives all that the door says to the conference server. Empty:
+	// nothing is written down.
+	Tap string
 	// Trust has this user's Chromium believe the certificates while the
 	// demonstration runs.
 	Trust bool
@@ -225,8 +228,8 @@ type surroundings struct {
 	// CAFile is the root certificate, PEM; Scratch a directory that goes
 	// with the demonstration.
 	CAFile, Scratch string
-	// Redis and Leg are Config's.
-	Redis, Leg string
+	// Redis, Leg and Tap are Config's.
+	Redis, Leg, Tap string
 	// Language is Config.Language.
 	Language string
 	// People are those of the provider: host, colleague, stranger.
@@ -246,7 +249,7 @@ func (d *Demo) surround(ctx context.Context, addr net.Addr, scratch string) (sur
 	names := []string{doorName, roomName, idName, mailName}
 	s := surroundings{
 		Door: front.Origin(doorName, addr), Room: front.Origin(roomName, addr), ID: front.Origin(idName, addr), Mail: front.Origin(mailName, addr),
-		ClientID: "door", ClientSecret: rand.Text(), SMSSecret: []byte(rand.Text()), Scratch: scratch, Redis: d.c.Redis, Leg: d.c.Leg, Language: d.c.Language,
+		ClientID: "door", ClientSecret: rand.Text(), SMSSecret: []byte(rand.Text()), Scratch: scratch, Redis: d.c.Redis, Leg: d.c.Leg, Tap: d.c.Tap, Language: d.c.Language,
 		People: provider.People(), Logger: d.c.Logger,
 	}
 	var err error

@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"vestibule/api"
 	"vestibule/auth"
 	"vestibule/conference/livekit"
 	"vestibule/deploy/demo/provider"
@@ -75,8 +77,16 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
+	backends, tapped := s.Conference.URL, func(context.Context) error { return nil }
+	if s.Tap != "" {
+		t, err := openTap(ctx, s.Tap, strings.TrimPrefix(s.Conference.URL, "http://"))
+		if err != nil {
+			return nil, err
+		}
+		backends, tapped = "http://"+t.line.Addr().String(), t.run
+	}
 	backend, err := livekit.New(livekit.Config{
-		URL: s.Conference.URL, Key: s.Conference.Key, Secret: s.Conference.Secret, Logger: s.Logger,
+		URL: backends, Key: s.Conference.Key, Secret: s.Conference.Secret, Logger: s.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -95,6 +105,10 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
+	key, programs, err := program(s)
+	if err != nil {
+		return nil, err
+	}
 	secret := []byte(rand.Text() + rand.Text())
 	h, err := house.New(house.Config{
 		Door: s.Door, Room: s.Room, Secret: secret, Store: kept, Backend: backend, Mailer: sender, Texter: texter,
@@ -104,8 +118,8 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 			Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{s.Conference.Media}},
 		},
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}},
-		Phone:  phone,
-		Site:   web.Site{Name: "Hôpital Saint-Jean", Contact: "05 61 00 00 00"}, Pages: web.Config{Lang: s.Language},
+		Phone:  phone, API: programs,
+		Site: web.Site{Name: "Hôpital Saint-Jean", Contact: "05 61 00 00 00"}, Pages: web.Config{Lang: s.Language},
 		Logger: s.Logger,
 	})
 	if err != nil {
@@ -124,6 +138,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 		run: func(ctx context.Context) error {
 			g, ctx := errgroup.WithContext(ctx)
 			g.Go(func() error { return h.Run(ctx) })
+			g.Go(func() error { return tapped(ctx) })
 			g.Go(func() error { return house.Serve(ctx, ops, h.Ops(ops.Addr().String()), nil, time.Second, s.Logger) })
 			return g.Wait()
 		},
@@ -132,10 +147,21 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 			udp, _, _ := h.SIP.Addrs()
 			r.Dialin.SIP = udp[0].String()
 			r.TURN = h.Turn.Addrs().UDP[0].String()
+			r.Key = key
 			r.Metrics = "http://" + ops.Addr().String() + "/metrics"
 			return r, err
 		},
 	}, nil
+}
+
+// program is the API for one program that acts as the host, and its key.
+func program(s surroundings) (key string, c api.Config, err error) {
+	key, hash, err := api.NewKey("demo")
+	owner := s.People[0]
+	return key, api.Config{Keys: []api.Key{{
+		ID: "demo", Hash: hash, Scopes: api.Scopes(),
+		Owner: api.Owner{Issuer: s.ID, Subject: owner.Subject, Name: owner.Name, Email: owner.Email},
+	}}}, err
 }
 
 // telephone is the phone door: SIP on the loopback, any number of calls from

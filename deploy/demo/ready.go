@@ -21,6 +21,7 @@ type ready struct {
 	Dialin      dialin       `json:"dialin"`
 	TURN        string       `json:"turn"`    // host:port
 	Metrics     string       `json:"metrics"` // URL
+	Key         string       `json:"key"`     // of a program, for the API
 }
 
 // host is who opens the meeting.

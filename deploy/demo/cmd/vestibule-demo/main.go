@@ -22,12 +22,13 @@ func main() {
 	flag.StringVar(&c.ReadyFile, "ready-file", "", "write a description there, in JSON, once everything answers")
 	flag.StringVar(&c.Redis, "redis", "", "`URL` of a redis-server to keep the state in (default: in memory)")
 	flag.StringVar(&c.Leg, "leg", "", "put admitted callers through to this `SIP` address in place of the room")
+	flag.StringVar(&c.Tap, "tap", "", "write what the door says to the conference server into this `FILE`")
 	flag.BoolVar(&c.Trust, "trust", false, "have this user's Chromium accept the certificates until the end")
 	flag.StringVar(&c.Language, "lang", language(), "fr or en")
-	flag.BoolVar(&verbose, "verbose", false, "log to standard error")
+	flag.BoolVar(&verbose, "verbose", false, "log everything to standard error")
 	flag.Parse()
 	if verbose {
-		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	if err := run(c); err != nil {
 		fmt.Fprintln(os.Stderr, "vestibule-demo:", err)
