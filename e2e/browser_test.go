@@ -23,6 +23,7 @@ type person struct {
 	h    *house
 	name string
 	rec  *record // of all tabs of this browser
+	dir  string  // the browser's profile
 }
 
 // newPerson opens a browser that knows the house's authority and has a camera
@@ -49,9 +50,35 @@ func newPerson(t *testing.T, h *house, name, lang string) *person {
 	t.Cleanup(stop)
 	ctx, stop = chromedp.NewContext(ctx)
 	t.Cleanup(stop)
-	p := &person{t: t, ctx: ctx, h: h, name: name, rec: newRecord()}
+	p := &person{t: t, ctx: ctx, h: h, name: name, rec: newRecord(), dir: filepath.Join(home, "profile")}
 	p.watch()
 	return p
+}
+
+// quits ends the browser, and answers what it wrote of where it has been.
+func (p *person) quits() string {
+	p.t.Helper()
+	if err := chromedp.Cancel(p.ctx); err != nil {
+		p.t.Fatalf("%s closing the browser: %v", p.name, err)
+	}
+	var b strings.Builder
+	for _, what := range []string{"History*", "Visited Links*", "Top Sites*", "Shortcuts*", "Favicons*", "Network Action Predictor*", "Sessions/*"} {
+		files, err := filepath.Glob(filepath.Join(p.dir, "Default", what))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			b.Write(text)
+		}
+	}
+	if !strings.Contains(b.String(), p.h.Door+"/") {
+		p.t.Errorf("%s's browser wrote nothing of where it has been", p.name)
+	}
+	return b.String()
 }
 
 // tab opens another tab of the same browser.

@@ -42,6 +42,7 @@ type house struct {
 	} `json:"dialin"`
 	TURN    string `json:"turn"`
 	Metrics string `json:"metrics"`
+	Key     string `json:"key"`
 
 	client *http.Client
 	log    *output

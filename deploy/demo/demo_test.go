@@ -122,6 +122,7 @@ func TestRun(t *testing.T) {
 		"dialin":  map[string]any{"meeting": "", "code": "", "for": "", "sip": ""},
 		"turn":    "127.0.0.1:1",
 		"metrics": "http://127.0.0.1:2/metrics",
+		"key":     "",
 	}
 	if d := cmp.Diff(want, keys); d != "" {
 		t.Errorf("ready file (-want +got):\n%s", d)

@@ -77,27 +77,17 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	backends, tapped := s.Conference.URL, func(context.Context) error { return nil }
-	if s.Tap != "" {
-		t, err := openTap(ctx, s.Tap, strings.TrimPrefix(s.Conference.URL, "http://"))
-		if err != nil {
-			return nil, err
-		}
-		backends, tapped = "http://"+t.line.Addr().String(), t.run
+	conference, tapped, err := reach(ctx, s)
+	if err != nil {
+		return nil, err
 	}
 	backend, err := livekit.New(livekit.Config{
-		URL: backends, Key: s.Conference.Key, Secret: s.Conference.Secret, Logger: s.Logger,
+		URL: conference, Key: s.Conference.Key, Secret: s.Conference.Secret, Logger: s.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	sender, err := mail.New(mail.Config{
-		Addr: s.SMTP, TLS: "none", DangerouslyPlain: true, From: "visio@hopital.example", FromName: "Hôpital Saint-Jean", Logger: s.Logger,
-	})
-	if err != nil {
-		return nil, err
-	}
-	texter, err := sms.New(sms.Config{URL: s.SMS, Secret: s.SMSSecret, DangerouslyAllowPlainHTTP: true, Logger: s.Logger})
+	sender, texter, err := senders(s)
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +99,8 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret := []byte(rand.Text() + rand.Text())
 	h, err := house.New(house.Config{
-		Door: s.Door, Room: s.Room, Secret: secret, Store: kept, Backend: backend, Mailer: sender, Texter: texter,
+		Door: s.Door, Room: s.Room, Secret: []byte(rand.Text() + rand.Text()), Store: kept, Backend: backend, Mailer: sender, Texter: texter,
 		OIDC: auth.Config{Providers: []auth.Provider{institution(s)}, Transport: s.Inside.Transport},
 		Turn: turn.Config{
 			Realm: doorName, PublicIPs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
@@ -152,6 +141,34 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 			return r, err
 		},
 	}, nil
+}
+
+// senders carry mails, and messages to telephones.
+func senders(s surroundings) (*mail.Sender, *sms.Sender, error) {
+	sender, err := mail.New(mail.Config{
+		Addr: s.SMTP, TLS: "none", DangerouslyPlain: true, From: "visio@hopital.example", FromName: "Hôpital Saint-Jean", Logger: s.Logger,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	texter, err := sms.New(sms.Config{URL: s.SMS, Secret: s.SMSSecret, DangerouslyAllowPlainHTTP: true, Logger: s.Logger})
+	if err != nil {
+		return nil, nil, err
+	}
+	return sender, texter, nil
+}
+
+// reach answers where the conference server is for the door, and what has to run
+// between them.
+func reach(ctx context.Context, s surroundings) (at string, run func(context.Context) error, err error) {
+	if s.Tap == "" {
+		return s.Conference.URL, func(context.Context) error { return nil }, nil
+	}
+	t, err := openTap(ctx, s.Tap, strings.TrimPrefix(s.Conference.URL, "http://"))
+	if err != nil {
+		return "", nil, err
+	}
+	return "http://" + t.line.Addr().String(), t.run, nil
 }
 
 // program is the API for one program that acts as the host, and its key.
