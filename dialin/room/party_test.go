@@ -2,6 +2,8 @@ package room_test
 
 import (
 	"math"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,5 +177,35 @@ func TestPartyKeepsTime(t *testing.T) {
 		if got := power(pcm[len(pcm)-16000:], 1500); got < -20 {
 			t.Errorf("%s hears the room at %.0f dB at the end", name, got)
 		}
+	}
+}
+
+// Callers come, are torn and put out while others listen and the room speaks.
+func TestPartyHoldsAgainstRaces(t *testing.T) {
+	far := speaker(t, "audio/PCMU").As("far")
+	party := room.NewParty(far)
+	var work sync.WaitGroup
+	for i := range 8 {
+		work.Go(func() {
+			frame := make([]int16, 160)
+			for n := range 100 {
+				l := party.Join(strconv.Itoa(i))
+				l.Ready()
+				l.Speak(tone(500, n))
+				l.Hear(frame)
+				l.Torn(n%3 == 0)
+				party.Speaks("far", int64(n))
+				l.Removed()
+				l.Hear(frame)
+				l.Torn(false)
+			}
+		})
+	}
+	for n := range 200 {
+		far.Say(ulaw(1500, n), 160)
+	}
+	work.Wait()
+	if who := party.Ear(); who != "" {
+		t.Errorf("all are gone and %q is the ear", who)
 	}
 }
