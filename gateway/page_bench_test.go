@@ -141,7 +141,7 @@ func (p program) ask1(c net.Conn, in *bufio.Reader) error {
 }
 
 func (p program) ask2(tr *http.Transport) error {
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "https://room.example/app/page", nil) //nolint:forbidigo // a benchmark's
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "https://room.example/app/page", nil)
 	if err != nil {
 		return err
 	}
