@@ -153,17 +153,21 @@ type door struct {
 }
 
 // doors opens n lobbies on one store; they share mail and conference server.
-func doors(t testing.TB, n int, k keeper) []*door {
+func doors(t testing.TB, n int, k keeper, edit ...func(*lobby.Config)) []*door {
 	t.Helper()
 	srv, post := &server{open: map[string]bool{}}, &box{}
 	list := make([]*door, n)
 	for i := range list {
 		d := &door{site: &site{server: srv, box: post, host: doctor()}, wire: &wire{keeper: k}, knife: &knife{}}
-		l, err := lobby.New(lobby.Config{
+		c := lobby.Config{
 			Documents: d.wire, Shelf: d.wire, Backend: srv, Mailer: post, Texter: airtime{post},
 			Cutters: []lobby.Channel{{Name: "relay", Cutter: d.knife}},
 			Secret:  []byte(strings.Repeat("k", 32)), Door: "https://door.example",
-		})
+		}
+		for _, f := range edit {
+			f(&c)
+		}
+		l, err := lobby.New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
