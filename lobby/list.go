@@ -1,6 +1,7 @@
 package lobby
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,37 +32,31 @@ func (l *Lobby) Header(ctx context.Context, id meeting.ID) (meeting.Meeting, err
 	return m, nil
 }
 
-// Hosts answers a meeting's header to its hosts. It refuses with NotFound
-// whoever is none, and does the same
-// work whether there is one: how long the answer takes tells no stranger which
-// meetings exist (T10). It reads nothing but the header, however large the
-// meeting.
+// Hosts answers a meeting's header to its hosts, and refuses everybody else with
+// NotFound. Who is not named in the header is refused before it is decoded, and
+// however large the meeting nothing else is read: how long the answer takes
+// tells no stranger which meetings exist (T10). Doing the work of a decoy where
+// there is none was tried, and told them apart by their lengths.
 func (l *Lobby) Hosts(ctx context.Context, id meeting.ID, host meeting.Key) (m meeting.Meeting, err error) {
 	docs, err := l.c.Documents.Read(ctx, id, header)
 	if err != nil {
 		return m, fmt.Errorf("reading meeting %s: %w", id, err)
 	}
-	v, is := docs[header].Value, true
-	if v == nil {
-		v, is = l.decoy, false
+	name, err := json.Marshal(host)
+	if err != nil {
+		return m, fmt.Errorf("encoding a key: %w", err)
+	}
+	v := docs[header].Value
+	if !bytes.Contains(v, name) {
+		return m, meeting.Refuse(meeting.NotFound)
 	}
 	if json.Unmarshal(v, &m) != nil {
 		return m, fmt.Errorf("decoding document of meeting %s", id)
 	}
-	if !m.HostedBy(host) || !is {
+	if !m.HostedBy(host) {
 		return meeting.Meeting{}, meeting.Refuse(meeting.NotFound)
 	}
 	return m, nil
-}
-
-// decoy is the header of an ordinary meeting that nobody hosts.
-func decoy(now time.Time) ([]byte, error) {
-	key := meeting.Key("https://id.example.org/realms/nobody|00000000-0000-0000-0000-000000000000")
-	return json.Marshal(meeting.Meeting{
-		ID: meeting.NewID(), Title: "Consultation J. D.", Owner: meeting.Contact{Key: key, Name: "Dr Claire Martin", Email: "claire.martin@example.org"},
-		Hosts: []meeting.Key{key}, Starts: now, Ends: now, Zone: "Europe/Paris", Lang: "fr", Room: string(meeting.NewID()),
-		Settings: meeting.Settings{Early: time.Minute, Grace: time.Hour}, Number: 1, Created: now, Changed: now, Expires: now,
-	})
 }
 
 // Hosted leafs through a host's meetings that end at from or later, soonest

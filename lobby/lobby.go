@@ -10,7 +10,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -164,7 +163,6 @@ type Lobby struct {
 	outlaws  sync.Map           // outlaw -> time.Time at which the store confirmed, zero before
 	flights  singleflight.Group // refreshes under way for Live, by meeting
 	sends    singleflight.Group // codes on their way, by attempt
-	decoy    []byte             // see Hosts
 	dirty    chan *live
 	lost     chan struct{} // losses has something
 	posting  chan struct{} // a mail may be due
@@ -217,10 +215,6 @@ func New(c Config) (*Lobby, error) {
 		dirty: make(chan *live, 1024), lost: make(chan struct{}, 1), posting: make(chan struct{}, posts), pace: steady(),
 	}
 	l.journal.check = func(line []byte) string { return hex.EncodeToString(l.mac("journal", line)[:8]) }
-	var err error
-	if l.decoy, err = decoy(time.Now()); err != nil {
-		return nil, fmt.Errorf("encoding a decoy: %w", err)
-	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
