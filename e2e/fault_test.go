@@ -54,8 +54,8 @@ func TestProviderDown(t *testing.T) {
 	again.want(http.StatusOK, "Consultation")
 }
 
-// TestMailServerDown has no mail leave: the host sees which invitations are not
-// delivered, and the guest is told that the code did not leave.
+// TestMailServerDown has no mail leave: the host sees which invitations will be
+// sent again, and the guest is told that the code did not leave.
 func TestMailServerDown(t *testing.T) {
 	smtp := deaf(t)
 	i := openInside(t, func(c *built.Config) {
@@ -67,8 +67,8 @@ func TestMailServerDown(t *testing.T) {
 	})
 	i.now(t)
 	host := i.console(t)
-	eventually(t, "the host sees both invitations not delivered", func() bool {
-		return strings.Count(host.open(host.at.String()).words(), "non remise") == 2
+	eventually(t, "the host sees both invitations deferred", func() bool {
+		return strings.Count(host.open(host.at.String()).words(), "sera renvoyée") == 2
 	})
 	v := i.visitor(t)
 	v.open(i.link(t, "J. D.")).submit("/code", nil).want(http.StatusServiceUnavailable, "Le code n’a pas pu partir : notre messagerie ne répond pas")

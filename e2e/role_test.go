@@ -29,8 +29,8 @@ func TestT41NoHostButTheHost(t *testing.T) {
 	id := v.admission()
 
 	host.open(console)
-	host.want(http.StatusOK, "au vôtre")
-	if !strings.Contains(host.words(), "A prouvé la boîte j•••@exemple.example") {
+	host.want(http.StatusOK, "ressemble à celui d’un organisateur")
+	if !strings.Contains(host.words(), "A prouvé la boîte "+jeanne) {
 		t.Errorf("the card does not say what is proved:\n%s", host.words())
 	}
 	// A mailbox and a provider's word for somebody else command nothing.

@@ -52,7 +52,6 @@ func (p *person) scan(link string, fill string) (pages []string, acts int) {
 // own, enters with the code that is in the mailbox.
 func TestT02ScannersThatSubmitForms(t *testing.T) {
 	h := openHouse(t)
-	host := h.asHost(t)
 	for name, c := range map[string]struct {
 		who, address, fill string
 		resend             bool
@@ -64,7 +63,8 @@ func TestT02ScannersThatSubmitForms(t *testing.T) {
 		"with guesses": {"M. L.", marc, "123456", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			link := h.link(t, c.who)
+			t.Parallel() // each waits a minute for what it may do next
+			host, link := h.asHost(t), h.link(t, c.who)
 			robot := newPerson(t, h, "scanner", "fr")
 			pages, acts := robot.scan(link, c.fill)
 			t.Logf("%d things done on %d pages", acts, len(pages))

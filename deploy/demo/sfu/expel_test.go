@@ -31,6 +31,10 @@ const (
 	staying = 3
 	// stillness is how long nothing may come before it is over.
 	stillness = 300 * time.Millisecond
+	// slip is how many frames a machine that has other things to do may lose
+	// on its own in that time, 80 ms of sound; a cut that reached others would
+	// silence them.
+	slip = 2
 	// bound is what fails on any machine, however busy: LiveKit by itself goes
 	// on for 59 s.
 	bound = 5 * time.Second
@@ -42,16 +46,20 @@ const (
 func TestT37HundredExpelled(t *testing.T) {
 	s := start(t, sfu.Config{})
 	defer stop(t, s)
-	t.Run("one node", func(t *testing.T) {
-		b := recorded(t, s)
-		n := openNodes(t, s, b, store.NewMemory())
-		run(t, trial{by: n[0], at: n[0], backend: b, n: expulsions, goal: 250 * time.Millisecond})
-	})
-	t.Run("two nodes", func(t *testing.T) {
-		redis := storetest.StartRedis(t)
-		b := recorded(t, s)
-		n := openNodes(t, s, b, openRedis(t, redis), openRedis(t, redis))
-		run(t, trial{by: n[0], at: n[1], backend: b, n: expulsions, goal: time.Second})
+	t.Run("at once", func(t *testing.T) {
+		t.Run("one node", func(t *testing.T) {
+			t.Parallel()
+			b := recorded(t, s)
+			n := openNodes(t, s, b, store.NewMemory())
+			run(t, trial{by: n[0], at: n[0], backend: b, n: expulsions, goal: 250 * time.Millisecond})
+		})
+		t.Run("two nodes", func(t *testing.T) {
+			t.Parallel()
+			redis := storetest.StartRedis(t)
+			b := recorded(t, s)
+			n := openNodes(t, s, b, openRedis(t, redis), openRedis(t, redis))
+			run(t, trial{by: n[0], at: n[1], backend: b, n: expulsions, goal: time.Second})
+		})
 	})
 	t.Run("a conference server that removes nobody", func(t *testing.T) {
 		b := recorded(t, s)
@@ -146,7 +154,7 @@ func run(t *testing.T, c trial) {
 		for _, p := range round {
 			before := lost(stay)
 			e := c.expels(t, g, p, stay)
-			if n := lost(stay) - before; n > 0 {
+			if n := lost(stay) - before; n > slip {
 				t.Errorf("those who stay lost %d frames of each other while somebody was put out", n)
 			}
 			signals, downs, ups, posts = append(signals, e.signal), append(downs, e.down), append(ups, e.up), append(posts, e.call)
