@@ -29,7 +29,7 @@ func TestT41NoHostButTheHost(t *testing.T) {
 	id := v.admission()
 
 	host.open(console)
-	host.want(http.StatusOK, "ressemble à celui d’un organisateur")
+	host.want(http.StatusOK, "à celui d’un organisateur")
 	if !strings.Contains(host.words(), "A prouvé la boîte "+jeanne) {
 		t.Errorf("the card does not say what is proved:\n%s", host.words())
 	}
