@@ -113,7 +113,7 @@ unit: room axe
 	cd deploy/demo && go test -run TestT37HundredExpelled -v ./sfu
 
 .PHONY: e2e
-e2e: deps op build demo-build
+e2e: deps axe op build demo-build
 	$(call say,e2e: the product against real browsers, redis-server, LiveKit and an identity provider)
 	VESTIBULE='$(CURDIR)/bin/vestibule' VESTIBULE_DEMO='$(CURDIR)/bin/vestibule-demo' go test -race -shuffle=on -p 1 -timeout 10m ./e2e/...
 	$(call say,e2e: a minute of noise at the relay)
