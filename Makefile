@@ -105,7 +105,7 @@ lint: room
 unit: room axe
 	@for m in $(MODULES); do \
 	  printf '\n==> tests of %s: race detector on, order shuffled\n' "$$m"; \
-	  (cd "$$m" && go list ./... | grep -v '^vestibule/e2e' | xargs go test -race -shuffle=on -p 2 -timeout 5m); \
+	  (cd "$$m" && go list ./... | grep -v '^vestibule/e2e' | xargs go test -race -shuffle=on -p 2 -timeout 10m); \
 	done
 	$(call say,tests of ten thousands of steps: without the race detector, which would take minutes)
 	go test -run 'TestT39|TestT44' ./lobby
@@ -115,7 +115,7 @@ unit: room axe
 .PHONY: e2e
 e2e: deps axe op build demo-build
 	$(call say,e2e: the product against real browsers, redis-server, LiveKit and an identity provider)
-	VESTIBULE='$(CURDIR)/bin/vestibule' VESTIBULE_DEMO='$(CURDIR)/bin/vestibule-demo' go test -race -shuffle=on -p 1 -timeout 10m ./e2e/...
+	VESTIBULE='$(CURDIR)/bin/vestibule' VESTIBULE_DEMO='$(CURDIR)/bin/vestibule-demo' go test -race -shuffle=on -p 1 -timeout 20m ./e2e/...
 	$(call say,e2e: a minute of noise at the relay)
 	VESTIBULE_FUZZ=60s go test -race -run TestT46 -v -timeout 5m ./turn
 
