@@ -25,7 +25,12 @@ func (c *Call) askThen(ctx context.Context, method string, body []byte, sent fun
 	seq, p := c.localSeq, c.peer
 	c.mu.Unlock()
 	answers := c.s.await(branch)
-	defer c.s.forget(branch)
+	confirmed := false
+	defer func() {
+		if !confirmed {
+			c.s.forget(branch)
+		}
+	}()
 	b := c.write(method, branch, seq, body, headers)
 	p.write(b)
 	sent()
@@ -42,6 +47,7 @@ func (c *Call) askThen(ctx context.Context, method string, body []byte, sent fun
 			}
 			if method == "INVITE" {
 				c.confirm(res, branch, seq, p)
+				confirmed = true
 			}
 			return res
 		case <-again.C():
@@ -59,17 +65,20 @@ func (c *Call) askThen(ctx context.Context, method string, body []byte, sent fun
 
 // confirm sends the ACK of an INVITE of ours: to a refusal it belongs to the
 // same transaction (RFC 3261 §17.1.1.3), to a 200 it is one of its own
-// (§13.2.2.4).
-func (c *Call) confirm(res *sip.Response, branch string, seq uint32, p *peer) []byte {
-	them := c.them
+// (§13.2.2.4). Every repeat of the answer gets it again, for as long as the
+// other side repeats it: it is noted before it leaves, since the next repeat
+// may follow at once.
+func (c *Call) confirm(res *sip.Response, branch string, seq uint32, p *peer) {
+	them, own := c.them, branch
 	if res.StatusCode >= 300 {
 		them = res.To().Value()
 	} else {
-		branch = newBranch()
+		own = newBranch()
 	}
-	b := c.compose("ACK", branch, them, seq, nil, nil)
+	b := c.compose("ACK", own, them, seq, nil, nil)
+	c.s.acknowledge(branch, b, p)
 	p.write(b)
-	return b
+	time.AfterFunc(patient, func() { c.s.forget(branch) })
 }
 
 // repeat says when a request is to be sent again over UDP (§17.1.1.2): after
@@ -160,7 +169,7 @@ func (s *Server) forget(branch string) {
 	delete(s.pending, branch)
 }
 
-// acknowledge answers every repeat of an answer with the same ACK.
+// acknowledge has every repeat of an answer answered with the same ACK.
 func (s *Server) acknowledge(branch string, ack []byte, to *peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -131,8 +131,7 @@ func (c *Call) invited(ctx context.Context, headers []string) (*sip.Response, er
 				continue
 			}
 			if res.StatusCode >= 300 {
-				c.s.acknowledge(branch, c.confirm(res, branch, seq, p), p)
-				time.AfterFunc(patient, func() { c.s.forget(branch) })
+				c.confirm(res, branch, seq, p)
 			} else {
 				c.branch, c.seq = branch, seq
 			}
@@ -153,7 +152,12 @@ func (c *Call) invited(ctx context.Context, headers []string) (*sip.Response, er
 // withdraw takes back an INVITE that nobody wants any more (§9.1): not before
 // the target has said anything. A yes that crosses it on the way is ended.
 func (c *Call) withdraw(branch string, seq uint32, ringing bool, answers <-chan *sip.Response) {
-	defer c.s.forget(branch)
+	confirmed := false
+	defer func() {
+		if !confirmed {
+			c.s.forget(branch)
+		}
+	}()
 	p := c.home
 	cancel := c.write("CANCEL", branch, seq, nil, nil)
 	if ringing {
@@ -174,10 +178,12 @@ func (c *Call) withdraw(branch string, seq uint32, ringing bool, answers <-chan 
 				}
 			case res.StatusCode >= 300:
 				c.confirm(res, branch, seq, p)
+				confirmed = true
 				return
 			default:
 				if c.learn(res) {
 					c.confirm(res, branch, seq, p)
+					confirmed = true
 					c.sayBye(life)
 				}
 				return
@@ -196,7 +202,7 @@ func (c *Call) agreedBy(res *sip.Response) error {
 		c.s.forget(c.branch)
 		return errOdd
 	}
-	c.s.acknowledge(c.branch, c.confirm(res, c.branch, c.seq, c.home), c.home)
+	c.confirm(res, c.branch, c.seq, c.home)
 	c.mu.Lock()
 	c.answered, c.updates, c.every = true, lists(res, "UPDATE", "Allow"), agreed(res, c.s.shortest)
 	o, err := readOffer(body(res, "application/sdp"), c.secrecy)

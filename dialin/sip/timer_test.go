@@ -57,6 +57,8 @@ func TestWeRefresh(t *testing.T) {
 				p.answer(r, "200 OK", "Session-Expires: 2;refresher=uac")
 				if method == "INVITE" {
 					p.asked("ACK", 5*time.Second)
+					p.answer(r, "200 OK", "Session-Expires: 2;refresher=uac") // the ACK was lost
+					p.asked("ACK", 5*time.Second)
 				}
 			}
 			select {
