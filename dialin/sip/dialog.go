@@ -14,49 +14,61 @@ import (
 // request answers a request within the call.
 func (c *Call) request(r *request) {
 	c.mu.Lock()
+	if t := c.remembered(r); t != nil {
+		c.mu.Unlock()
+		t.again(r)
+		return
+	}
 	if r.cseq <= c.remoteSeq {
 		c.mu.Unlock()
-		c.reply(r, 500, "Server Internal Error") // RFC 3261 §12.2.2
+		c.s.reply(r, 500, "Server Internal Error") // RFC 3261 §12.2.2
 		return
 	}
 	c.remoteSeq = r.cseq
 	if c.target == nil {
 		c.peer = r.peer
 	}
-	c.mu.Unlock()
-	switch r.Method {
-	case sip.BYE:
-		c.mu.Lock()
+	if r.Method == sip.BYE {
 		c.bye = true
 		c.mu.Unlock()
-		c.reply(r, 200, "OK")
-		c.refuse(487, "Request Terminated")
-		c.finish()
-	case sip.INVITE:
-		c.reinvite(r)
-	case sip.UPDATE:
-		c.update(r)
-	case sip.INFO:
-		c.info(r)
-	case sip.OPTIONS:
-		c.reply(r, 200, "OK", allow, "Accept: application/sdp", "Supported: timer")
-	case sip.REFER:
-		c.reply(r, 403, "Forbidden") // nobody is called from here (T53)
-	default:
-		c.reply(r, 405, "Method Not Allowed", allow)
+		c.over(r)
+		return
 	}
+	t := c.remember(r)
+	c.mu.Unlock()
+	switch r.Method {
+	case sip.INVITE:
+		c.reinvite(t)
+	case sip.UPDATE:
+		c.update(t)
+	case sip.INFO:
+		c.info(t)
+	case sip.OPTIONS:
+		t.answer(200, "OK", allow, "Accept: application/sdp", "Supported: timer")
+	case sip.REFER:
+		t.answer(403, "Forbidden") // nobody is called from here (T53)
+	default:
+		t.answer(405, "Method Not Allowed", allow)
+	}
+}
+
+// over is the device's goodbye. Its answer outlives the call, for repeats.
+func (c *Call) over(r *request) {
+	t := newTxn(c.s, r)
+	t.call = c
+	if c.s.begin(t, c.named) {
+		t.answer(200, "OK")
+	} else {
+		c.s.reply(r, 200, "OK")
+	}
+	c.refuse(487, "Request Terminated")
+	c.finish()
 }
 
 // hears reports whether a request may be of this call: where we called, only
 // the target's are.
 func (c *Call) hears(p *peer) bool {
 	return c.target == nil || p.remote.Addr() == c.home.remote.Addr()
-}
-
-func (c *Call) reply(r *request, code int, reason string, headers ...string) {
-	if t := c.s.begin(r); t != nil {
-		t.final(r.answer(code, reason, c.localTag, nil, headers...), code)
-	}
 }
 
 // ack is the confirmation of a 200. The first may carry the answer to our
@@ -110,23 +122,18 @@ func (c *Call) agree(o *offer) {
 
 // reinvite changes the call: hold, resume, another address or codec; or it
 // changes nothing and refreshes the session.
-func (c *Call) reinvite(r *request) {
+func (c *Call) reinvite(t *txn) {
 	select {
 	case <-c.acked:
 	default:
-		c.reply(r, 491, "Request Pending") // RFC 3261 §14.2
+		t.answer(491, "Request Pending") // RFC 3261 §14.2
 		return
 	}
-	sdp, code := c.change(r)
+	sdp, code := c.change(t.r)
 	if code != 0 {
-		c.reply(r, code, reasons(code))
+		t.answer(code, reasons(code))
 		return
 	}
-	t := c.s.begin(r)
-	if t == nil {
-		return
-	}
-	t.call = c
 	c.mu.Lock()
 	busy := c.re != nil
 	if !busy {
@@ -135,30 +142,28 @@ func (c *Call) reinvite(r *request) {
 	headers := append([]string{c.contact(), allow, "Supported: timer", "Content-Type: application/sdp"}, c.every.headers()...)
 	c.mu.Unlock()
 	if busy {
-		t.final(r.answer(491, "Request Pending", c.localTag, nil), 491)
+		t.answer(491, "Request Pending")
 		return
 	}
-	t.final(r.answer(200, "OK", c.localTag, sdp, headers...), 200)
+	t.final(t.r.answer(200, "OK", c.localTag, sdp, headers...), 200)
 }
 
 // update changes or refreshes without a confirmation (RFC 3311).
-func (c *Call) update(r *request) {
-	offer := len(r.Body()) > 0
-	sdp, code := c.change(r)
+func (c *Call) update(t *txn) {
+	offer := len(t.r.Body()) > 0
+	sdp, code := c.change(t.r)
 	if code != 0 {
-		c.reply(r, code, reasons(code))
+		t.answer(code, reasons(code))
 		return
 	}
 	c.mu.Lock()
 	headers := append([]string{c.contact(), allow, "Supported: timer"}, c.every.headers()...)
 	c.mu.Unlock()
 	if !offer {
-		c.reply(r, 200, "OK", headers...)
+		t.answer(200, "OK", headers...)
 		return
 	}
-	if t := c.s.begin(r); t != nil {
-		t.final(r.answer(200, "OK", c.localTag, sdp, append(headers, "Content-Type: application/sdp")...), 200)
-	}
+	t.final(t.r.answer(200, "OK", c.localTag, sdp, append(headers, "Content-Type: application/sdp")...), 200)
 }
 
 // change applies what a re-INVITE or UPDATE asks for, and answers our SDP. A
@@ -191,7 +196,8 @@ func (c *Call) change(r *request) ([]byte, int) {
 }
 
 // info takes key presses that come beside the sound.
-func (c *Call) info(r *request) {
+func (c *Call) info(t *txn) {
+	r := t.r
 	kind, _, _ := strings.Cut(strings.ToLower(r.header("Content-Type", "c")), ";")
 	var key rune
 	switch strings.TrimSpace(kind) {
@@ -200,21 +206,21 @@ func (c *Call) info(r *request) {
 	case "application/dtmf":
 		key = digit(string(bytes.TrimSpace(r.Body())))
 	case "":
-		c.reply(r, 200, "OK") // an empty one asks whether we live
+		t.answer(200, "OK") // an empty one asks whether we live
 		return
 	default:
-		c.reply(r, 415, "Unsupported Media Type", "Accept: application/dtmf-relay, application/dtmf")
+		t.answer(415, "Unsupported Media Type", "Accept: application/dtmf-relay, application/dtmf")
 		return
 	}
 	c.mu.Lock()
 	s := c.session
 	c.mu.Unlock()
 	if key == 0 || s == nil {
-		c.reply(r, 400, "Bad Request")
+		t.answer(400, "Bad Request")
 		return
 	}
 	s.Press(key)
-	c.reply(r, 200, "OK")
+	t.answer(200, "OK")
 }
 
 // relayed reads "Signal=5\r\nDuration=160".

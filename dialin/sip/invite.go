@@ -29,31 +29,31 @@ func (s *Server) invited(r *request, peer *Peer) {
 	if h := r.header("Authorization"); h != "" {
 		user, stale, ok := s.digest.check(h, string(r.Method), s.secret, now)
 		if proved = ok; !proved {
-			s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, stale, false))
+			s.reply(r, 401, "Unauthorized", s.digest.challenge(now, stale, false))
 			return
 		}
 		peer = s.peerOf(user)
 	}
 	if !proved && (peer == nil && s.c.OnlyPeers || peer != nil && peer.Secret != "") {
-		s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, false, false))
+		s.reply(r, 401, "Unauthorized", s.digest.challenge(now, false, false))
 		return
 	}
 	if r.Recipient.Scheme != "sip" && r.Recipient.Scheme != "sips" {
-		s.reply(r, 403, "Forbidden", nil) // tel: and the like: nobody is called from here (T53)
+		s.reply(r, 403, "Forbidden") // tel: and the like: nobody is called from here (T53)
 		return
 	}
 	if u := r.unknownExtensions(); u != "" {
-		s.reply(r, 420, "Bad Extension", nil, "Unsupported: "+u)
+		s.reply(r, 420, "Bad Extension", "Unsupported: "+u)
 		return
 	}
 	interval, tooShort := r.interval(s.shortest)
 	if tooShort {
-		s.reply(r, 422, "Session Interval Too Small", nil, "Min-SE: "+strconv.Itoa(int(minInterval.Seconds())))
+		s.reply(r, 422, "Session Interval Too Small", "Min-SE: "+strconv.Itoa(int(minInterval.Seconds())))
 		return
 	}
 	o, code := offered(r, s.c.Secrecy)
 	if code != 0 {
-		s.reply(r, code, reasons(code), nil, "Accept: application/sdp")
+		s.reply(r, code, reasons(code), "Accept: application/sdp")
 		return
 	}
 	s.ring(r, peer, o, interval)
@@ -122,15 +122,15 @@ func (s *Server) ring(r *request, peer *Peer, o *offer, every interval) {
 	source := r.peer.source
 	key, lines := source, s.c.PerSource
 	if peer != nil {
-		key, lines = "peer:"+peer.Name, s.c.Total
+		key, lines = peer.whose(), s.c.Total
 	}
 	if !s.lines.enterUpTo(key, lines) {
 		r.respond(r.answer(503, "Service Unavailable", "busy", nil, "Retry-After: 30"))
 		return
 	}
-	t := s.begin(r)
-	c := s.newCall(r, t, peer, o, every)
-	if t == nil || !s.register(c) {
+	t := newTxn(s, r)
+	c := s.newCall(t, peer, o, every)
+	if !s.begin(t, peer) || !s.register(c) {
 		s.lines.leave(key)
 		return
 	}
@@ -158,7 +158,8 @@ func (s *Server) take(c *Call) {
 	s.c.Answer(ctx, c)
 }
 
-func (s *Server) newCall(r *request, t *txn, peer *Peer, o *offer, every interval) *Call {
+func (s *Server) newCall(t *txn, peer *Peer, o *offer, every interval) *Call {
+	r := t.r
 	var id [8]byte
 	_, _ = rand.Read(id[:])
 	c := &Call{
@@ -172,9 +173,7 @@ func (s *Server) newCall(r *request, t *txn, peer *Peer, o *offer, every interva
 		c.routes = append(c.routes, h.Value())
 	}
 	c.updates = r.lists("UPDATE", "Allow")
-	if t != nil {
-		t.call = c
-	}
+	t.call = c
 	c.caller = s.callerOf(r, c)
 	return c
 }
@@ -204,7 +203,7 @@ func (s *Server) callerOf(r *request, c *Call) lobby.Caller {
 	if c.named == nil {
 		return caller
 	}
-	caller.Source = "peer:" + c.named.Name
+	caller.Source = c.named.whose()
 	if c.named.Secret == "" {
 		// All telephones come by one trunk. The number it vouches for tells
 		// one guesser from the others (RFC 3325).

@@ -59,7 +59,7 @@ func (s *Server) registering(r *request, p *Peer) {
 	now := time.Now()
 	// 2. Require.
 	if u := r.unknownExtensions(); u != "" {
-		s.reply(r, 420, "Bad Extension", nil, "Unsupported: "+u)
+		s.reply(r, 420, "Bad Extension", "Unsupported: "+u)
 		return
 	}
 	// 3. and 4. Authentication, and that it is the peer itself.
@@ -70,18 +70,23 @@ func (s *Server) registering(r *request, p *Peer) {
 		return p.Secret, p.DangerouslyAllowMD5
 	}
 	if _, stale, ok := s.digest.check(r.header("Authorization"), "REGISTER", secret, now); !ok {
-		s.reply(r, 401, "Unauthorized", nil, s.digest.challenge(now, stale, p.DangerouslyAllowMD5))
+		s.reply(r, 401, "Unauthorized", s.digest.challenge(now, stale, p.DangerouslyAllowMD5))
+		return
+	}
+	// Proved: the repeats must not be a replay of the proof.
+	t := newTxn(s, r)
+	if !s.begin(t, p) {
 		return
 	}
 	// 6. and 7. The contacts.
 	lines, code := s.registrar.bind(r, p.Name, now)
 	switch code {
 	case 0:
-		s.reply(r, 200, "OK", nil, lines...)
+		t.answer(200, "OK", lines...)
 	case 423:
-		s.reply(r, code, "Interval Too Brief", nil, "Min-Expires: "+strconv.Itoa(int(shortestStay.Seconds())))
+		t.answer(code, "Interval Too Brief", "Min-Expires: "+strconv.Itoa(int(shortestStay.Seconds())))
 	default:
-		s.reply(r, code, reasons(code), nil)
+		t.answer(code, reasons(code))
 	}
 }
 

@@ -2,8 +2,11 @@ package sip
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -73,6 +76,9 @@ type Peer struct {
 	DangerouslyAllowMD5 bool
 }
 
+// whose is the name that limits count a peer's under.
+func (p *Peer) whose() string { return "peer:" + p.Name }
+
 // Server answers SIP.
 type Server struct {
 	c         Config
@@ -85,6 +91,8 @@ type Server struct {
 	// shortest is the least session timer, shorter in tests.
 	shortest time.Duration
 	conns    *gate
+	seed     string  // of the tags of answers that are not remembered
+	asked    *gate   // transactions that are remembered
 	lines    *gate   // calls at once
 	setups   *rate   // new calls
 	told     *rate   // lines in the log
@@ -147,6 +155,7 @@ func New(c Config) (*Server, error) {
 	}
 	return &Server{
 		c: c, log: c.Logger, parser: parser(), digest: newDigest(c.Realm), conns: newGate(maxConns, maxConnsSource),
+		seed: rand.Text(), asked: newGate(maxTxns, maxTxnsSource),
 		lines: newGate(c.Total, c.Total), setups: newRate(c.PerMinute, c.Burst), told: newRate(1, 1), known: newMemory(knownFor),
 		txns: map[string]*txn{}, calls: map[string]*Call{}, pending: map[string]*waiter{}, shortest: minInterval, registrar: registrar{stay: map[string][]binding{}},
 	}, nil
@@ -234,9 +243,9 @@ func (s *Server) handle(r *request) {
 	case peer == nil && !s.known.knows(r.peer.source, time.Now()):
 		s.silence(r) // T50
 	case r.Method == sip.OPTIONS:
-		s.reply(r, 200, "OK", nil, allow, "Accept: application/sdp", "Supported: timer")
+		s.reply(r, 200, "OK", allow, "Accept: application/sdp", "Supported: timer")
 	default:
-		s.reply(r, 405, "Method Not Allowed", nil, allow)
+		s.reply(r, 405, "Method Not Allowed", allow)
 	}
 }
 
@@ -287,17 +296,16 @@ func (s *Server) inDialog(r *request) {
 	case c != nil && c.remoteTag == r.fromTag && c.hears(r.peer):
 		c.request(r)
 	case s.known.knows(r.peer.source, time.Now()):
-		s.reply(r, 481, "Call/Transaction Does Not Exist", nil)
+		s.reply(r, 481, "Call/Transaction Does Not Exist")
 	default:
 		s.silence(r)
 	}
 }
 
-// reply answers finally and remembers the answer for repeats of the request.
-func (s *Server) reply(r *request, code int, reason string, body []byte, headers ...string) {
-	t := s.begin(r)
-	if t == nil {
-		return
-	}
-	t.final(r.answer(code, reason, rand.Text(), body, headers...), code)
+// reply answers finally and forgets it: a repeat of the request gets the same
+// again, with the same tag (RFC 3261 §8.2.7). Nobody fills our memory by asking.
+func (s *Server) reply(r *request, code int, reason string, headers ...string) {
+	h := hmac.New(sha256.New, []byte(s.seed))
+	h.Write([]byte(r.key()))
+	r.respond(r.answer(code, reason, hex.EncodeToString(h.Sum(nil)[:16]), nil, headers...))
 }

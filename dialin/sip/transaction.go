@@ -2,6 +2,8 @@ package sip
 
 import (
 	"context"
+	"crypto/rand"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,19 +17,29 @@ const (
 	patient = 64 * t1 // timers B, F, H, J and L
 )
 
-// maxTxns bounds the transactions that are remembered. Over it, the oldest way
-// applies: no answer, and the other side asks again.
-const maxTxns = 20_000
+// Bounds of the transactions that are remembered: in all, of one address, and of
+// one peer. Over them, the oldest way applies: no answer, and the other side asks
+// again. Only calls, goodbyes and registrations are among them, so that nobody
+// can shut the door by asking for anything else. Each call remembers some more of
+// its own, the newest.
+const (
+	maxTxns       = 20_000
+	maxTxnsSource = 512
+	maxTxnsPeer   = maxTxns / 2
+	maxTxnsCall   = 16
+)
 
 // txn is a request that is or was answered (RFC 3261 §17.2): its repeats get
 // the same answer again.
 type txn struct {
 	s     *Server
 	r     *request
+	key   string
+	whose string // whom it counts for
 	began time.Time
 	acked chan struct{}
 	once  sync.Once
-	call  *Call // of an INVITE; set before others see it
+	call  *Call // that it is of; set before others see it
 
 	mu   sync.Mutex
 	last []byte // guarded by mu
@@ -40,16 +52,51 @@ func (s *Server) txn(key string) *txn {
 	return s.txns[key]
 }
 
-// begin remembers a request; nil when there are too many.
-func (s *Server) begin(r *request) *txn {
-	t := &txn{s: s, r: r, began: time.Now(), acked: make(chan struct{})}
+// begin remembers a request of a source, or of a peer where it is one; false when
+// there are too many.
+func (s *Server) begin(t *txn, p *Peer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.txns) >= maxTxns {
-		return nil
+	if s.txns[t.key] != nil {
+		return false // it came twice at the same moment
 	}
-	s.txns[r.key()] = t
+	most := maxTxnsSource
+	if t.whose = t.r.peer.source; p != nil {
+		t.whose, most = p.whose(), maxTxnsPeer
+	}
+	if !s.asked.enterUpTo(t.whose, most) {
+		return false
+	}
+	s.txns[t.key] = t
+	return true
+}
+
+func newTxn(s *Server, r *request) *txn {
+	return &txn{s: s, r: r, key: r.key(), began: time.Now(), acked: make(chan struct{})}
+}
+
+// remember notes a request within the call; of many the oldest gives way. c.mu
+// is held.
+func (c *Call) remember(r *request) *txn {
+	t := newTxn(c.s, r)
+	t.call = c
+	if len(c.txns) >= maxTxnsCall {
+		c.txns = slices.Delete(c.txns, 0, 1)
+	}
+	c.txns = append(c.txns, t)
 	return t
+}
+
+// remembered is the request within the call that r repeats; nil: none. c.mu is
+// held.
+func (c *Call) remembered(r *request) *txn {
+	key := r.key()
+	for _, t := range c.txns {
+		if t.key == key {
+			return t
+		}
+	}
+	return nil
 }
 
 // again answers a repeat.
@@ -90,6 +137,15 @@ func (t *txn) final(b []byte, code int) bool {
 		t.s.work.Go(t.repeat)
 	}
 	return true
+}
+
+// answer answers for good, without a body.
+func (t *txn) answer(code int, reason string, headers ...string) {
+	tag := rand.Text()
+	if t.call != nil {
+		tag = t.call.localTag
+	}
+	t.final(t.r.answer(code, reason, tag, nil, headers...), code)
 }
 
 func (t *txn) repeat() {
@@ -166,8 +222,9 @@ func (s *Server) sweep(ctx context.Context) error {
 		case now := <-tick.C:
 			s.mu.Lock()
 			for k, t := range s.txns {
-				if now.Sub(t.began) > patient+t2 && (t.call == nil || t.settled()) {
+				if now.Sub(t.began) > patient+t2 && t.settled() {
 					delete(s.txns, k)
+					s.asked.leave(t.whose)
 				}
 			}
 			s.mu.Unlock()
