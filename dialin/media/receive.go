@@ -49,19 +49,23 @@ const silent = 500 * time.Millisecond
 // maxWrong bounds what strangers' SSRCs leave behind in the cage.
 const maxWrong = 64
 
-// agree takes what signalling agreed on. Another address, or other keys, make
-// the lock fall; the same ones leave it.
+// agree takes what signalling agreed on. Another address, or another key of the
+// device's, makes the lock fall; the same ones leave it.
 func (r *receiver) agree(remote netip.AddrPort, f Format, k *Keys) error {
 	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
-	if remote != r.remote || !k.equal(r.keys) {
+	same := k.opensAs(r.keys)
+	if !same {
 		cage, err := k.opens()
 		if err != nil {
 			return err
 		}
-		r.remote, r.keys, r.cage, r.locked = remote, k, cage, false
+		r.cage, r.wrong = cage, 0
+	}
+	if remote != r.remote || !same {
+		r.remote, r.locked = remote, false
 		r.jitter.on, r.events, r.other = false, events{}, change{}
 	}
-	r.format = f
+	r.keys, r.format = k, f
 	return nil
 }
 
@@ -144,8 +148,9 @@ func (r *receiver) mayChange(now time.Time) bool {
 }
 
 // refresh makes a new cage after many packets that did not open, for the old
-// one remembers the SSRC of each. Before the lock there is nothing to lose;
-// after it the SSRC is compared first.
+// one remembers the SSRC of each. Before the first lock there is nothing to lose,
+// and where a lock has fallen only how often the device's numbers have wrapped;
+// under a lock the SSRC is compared first.
 func (r *receiver) refresh() {
 	if r.locked {
 		return
@@ -155,6 +160,9 @@ func (r *receiver) refresh() {
 	}
 	r.wrong = 0
 	if cage, err := r.keys.opens(); err == nil {
+		if wraps, ok := r.cage.ROC(r.ssrc); ok {
+			cage.SetROC(r.ssrc, wraps)
+		}
 		r.cage = cage
 	}
 }

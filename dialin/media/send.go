@@ -38,13 +38,14 @@ func newSender() sender {
 }
 
 func (s *sender) agree(to netip.AddrPort, f Format, k *Keys) error {
-	if !k.equal(s.keys) || s.to == (netip.AddrPort{}) {
+	if !k.sealsAs(s.keys) {
 		cage, err := k.seals()
 		if err != nil {
 			return err
 		}
-		s.keys, s.cage = k, cage
+		s.cage = cage
 	}
+	s.keys = k
 	s.to, s.format = to, f
 	return nil
 }

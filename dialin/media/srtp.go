@@ -64,11 +64,21 @@ func (k *Keys) check() error {
 	return nil
 }
 
-func (k *Keys) equal(o *Keys) bool {
+// sealsAs and opensAs report whether one half is what it was. Then its context
+// goes on: a new one would count from zero, and what is counted twice under one
+// key is encrypted with the same bytes (RFC 3711 §9.1).
+func (k *Keys) sealsAs(o *Keys) bool {
 	if k == nil || o == nil {
 		return k == o
 	}
-	return k.Profile == o.Profile && bytes.Equal(k.Local, o.Local) && bytes.Equal(k.Remote, o.Remote)
+	return k.Profile == o.Profile && bytes.Equal(k.Local, o.Local)
+}
+
+func (k *Keys) opensAs(o *Keys) bool {
+	if k == nil || o == nil {
+		return k == o
+	}
+	return k.Profile == o.Profile && bytes.Equal(k.Remote, o.Remote)
 }
 
 // seals returns what encrypts; nil keys return nil: in the clear.

@@ -2,6 +2,7 @@ package media_test
 
 import (
 	"bytes"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -63,4 +64,70 @@ func TestSRTP(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A re-INVITE that changes the device's key leaves our half as it was, and one
+// that changes its address leaves the device's: no packet is encrypted with the
+// same bytes as one before, and each end still reads the other when the numbers
+// have wrapped.
+func TestEncryptionGoesOnAcrossReinvites(t *testing.T) {
+	keys := func(local, remote byte) *media.Keys {
+		return &media.Keys{Profile: media.AES80, Local: bytes.Repeat([]byte{local}, 30), Remote: bytes.Repeat([]byte{remote}, 30)}
+	}
+	cage := func(k byte) *srtp.Context {
+		b := bytes.Repeat([]byte{k}, 30)
+		c, err := srtp.CreateContext(b[:16], b[16:], srtp.ProtectionProfileAes128CmHmacSha1_80, srtp.SRTPReplayProtection(128))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	call(t, ulaw, keys(1, 2), func(t *testing.T, s *media.Session, p *pipe, _ *phone) {
+		in, out, read, seq := cage(1), cage(2), 0, uint16(65500)
+		ours := func() {
+			t.Helper()
+			all := p.sent()
+			for _, d := range all[read:] {
+				if _, err := in.DecryptRTP(nil, d.b, nil); err != nil {
+					t.Fatalf("packet %d of %d: %v", read, len(all), err)
+				}
+				read++
+			}
+		}
+		theirs := func(from netip.AddrPort, n int) {
+			t.Helper()
+			before := s.Stats().Received
+			for range n {
+				b, err := out.EncryptRTP(nil, rtp(0, seq, uint32(seq)*160, 7, make([]byte, 160)), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.to <- datagram{b, from}
+				seq++
+				time.Sleep(20 * time.Millisecond)
+			}
+			if got := s.Stats().Received - before; got != uint64(n) {
+				t.Fatalf("took %d packets of the device, want %d", got, n)
+			}
+		}
+		update := func(to netip.AddrPort, k *media.Keys) {
+			t.Helper()
+			if err := s.Update(to, ulaw, k); err != nil {
+				t.Fatal(err)
+			}
+		}
+		theirs(device, 100)          // wraps
+		time.Sleep(23 * time.Minute) // so do ours
+		ours()
+		other := netip.MustParseAddrPort("192.0.2.11:5000")
+		update(other, keys(1, 2))
+		for ssrc := range uint32(100) { // rubbish in the device's name, before its first word
+			p.to <- datagram{rtp(0, 1, 160, 1000+ssrc, make([]byte, 170)), other}
+		}
+		theirs(other, 100)
+		update(other, keys(1, 3))
+		out, seq = cage(3), 65500
+		theirs(other, 100)
+		ours()
+	})
 }

@@ -186,8 +186,8 @@ func (c *Call) change(r *request) ([]byte, int) {
 	if o == nil {
 		return c.said, 0
 	}
-	if p := o.crypto.profile; p != media.NoProfile && (c.key == nil || len(c.key) != p.KeySize()) {
-		c.key = fresh(p)
+	if p := o.crypto.profile; p != media.NoProfile && p != c.offer.crypto.profile {
+		c.key = fresh(p) // no key is begun anew, not after plain sound either
 	}
 	c.version++
 	c.said = o.answer(c.where, c.sdpID, c.version, c.key)

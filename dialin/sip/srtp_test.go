@@ -126,3 +126,42 @@ func TestSecrecy(t *testing.T) {
 		p.confirm(r, "")
 	}
 }
+
+// A key of ours serves once: another suite, or a way through plain sound, gets
+// another key; the same suite keeps it.
+func TestKeysServeOnce(t *testing.T) {
+	d, calls := operator(t, nil)
+	p := dial(t, d, "udp")
+	ours := func(r reply) string {
+		m := regexp.MustCompile(`inline:(\S+)\r\n`).FindStringSubmatch(r.body)
+		if m == nil {
+			return ""
+		}
+		return m[1]
+	}
+	const other = "OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEw"
+	first := ours(p.call(meetingURI, p.sdp(savp("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"+key80)...)))
+	within(t, calls)
+	seen := map[string]bool{"": true}
+	for _, step := range []struct {
+		name  string
+		offer []string
+		same  bool
+	}{
+		{"another key of the device's", savp("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + other), true},
+		{"another suite", savp("a=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:" + key80), false},
+		{"plain", []string{"m=audio PORT RTP/AVP 0"}, false},
+		{"encrypted again", savp("a=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:" + key80), false},
+	} {
+		r := p.again("INVITE", p.sdp(step.offer...))
+		p.confirm(r, "")
+		got := ours(r)
+		if step.name == "plain" {
+			continue
+		}
+		if (got == first) != step.same || !step.same && seen[got] {
+			t.Errorf("%s: our key is the same: %v, want %v", step.name, got == first || seen[got], step.same)
+		}
+		seen[got], seen[first] = true, true
+	}
+}
