@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"vestibule/lobby"
 	"vestibule/meeting"
@@ -177,11 +180,16 @@ func (s *Server) pass(w http.ResponseWriter, r seated) error {
 
 // roomEvents tells the room page what the host changed.
 func (s *Server) roomEvents(w http.ResponseWriter, r seated) error {
-	done, ok := s.registry.add(r.seat.Admission, func() { s.hub.poke(r.seat.Meeting) })
+	bye := &farewell{wake: func() { s.hub.poke(r.seat.Meeting) }, out: http.NewResponseController(w)}
+	done, ok := s.registry.add(r.seat.Admission, bye.end)
 	if !ok {
 		return meeting.Refuse(meeting.Busy)
 	}
 	defer done()
+	defer bye.over()
+	// A seat that is not watched is forgotten in time, and judged no more: the
+	// stream would go on saying what was.
+	defer r.seat.Watch()()
 	after := s.c.Door + "/a/" + r.seat.Admission
 	return s.hub.serve(w, r.Request, r.seat.Meeting, telling{who: "room:" + r.seat.Admission, say: func(*lobby.Snapshot) ([]byte, bool) {
 		info, err := r.seat.May()
@@ -197,8 +205,39 @@ func (s *Server) roomEvents(w http.ResponseWriter, r seated) error {
 		if err != nil {
 			return nil, true
 		}
-		return append(append([]byte("event: state\ndata: "), b...), "\n\n"...), no != nil
+		return append(append([]byte("event: state\ndata: "), b...), "\n\n"...), no != nil || bye.due.Load()
 	}})
+}
+
+// farewell ends a stream: it is woken for its last words, and where nobody
+// takes them it ends without.
+type farewell struct {
+	wake func()
+	due  atomic.Bool // what is said next is the last
+
+	mu  sync.Mutex
+	out *http.ResponseController // guarded by mu; nil once the stream is over
+}
+
+// lastWords is how long a stream that is cut may take over its last words.
+const lastWords = time.Second
+
+func (f *farewell) end() {
+	f.due.Store(true)
+	f.wake()
+	time.AfterFunc(lastWords, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.out != nil {
+			_ = f.out.SetWriteDeadline(time.Now().Add(-time.Second)) // a test's writer has none
+		}
+	})
+}
+
+func (f *farewell) over() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.out = nil
 }
 
 // stateOf is the word by which the room page knows why it has to go.

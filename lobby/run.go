@@ -136,7 +136,7 @@ func (l *Lobby) forget(w *live, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	idle := func(s *Seat) bool {
-		return now.Unix()-s.used.Load() > int64(seatAge.Seconds()) && s.channels.Load() == 0
+		return now.Unix()-s.used.Load() > int64(seatAge.Seconds()) && s.channels.Load() == 0 && s.watched.Load() == 0
 	}
 	for id, s := range w.seats {
 		if !idle(s) {

@@ -22,6 +22,7 @@ type Seat struct {
 	state     atomic.Pointer[seatState]
 	used      atomic.Int64 // unix seconds of the last request
 	channels  atomic.Int32 // live connections held by the front
+	watched   atomic.Int32 // by streams, which are no connections into the room
 	over      chan struct{}
 	once      sync.Once
 	gone      atomic.Bool // forgotten for want of use
@@ -45,6 +46,13 @@ func (s *Seat) Hold() (release func()) {
 			s.moved()
 		}
 	}
+}
+
+// Watch keeps the seat known, and what it may do true, until the returned func
+// is called. Who only watches is not counted as inside.
+func (s *Seat) Watch() (stop func()) {
+	s.watched.Add(1)
+	return func() { s.watched.Add(-1) }
 }
 
 // seatState is replaced whole whenever the meeting changed.
