@@ -18,7 +18,6 @@ import (
 	"vestibule/mail"
 	"vestibule/policy"
 	"vestibule/store"
-	"vestibule/turn"
 	"vestibule/web"
 )
 
@@ -164,25 +163,6 @@ func (b *builder) mail(h *house.Config) {
 	if err == nil {
 		h.Mailer = s
 	}
-}
-
-func (b *builder) turn(h *house.Config, certs *cert.Certs) {
-	t := &b.f.Turn
-	c := turn.Config{
-		Realm: host(b.f.Door), Host: t.Host, Lifetime: t.Lifetime, Quota: t.Quota, BytesPerSecond: t.BytesPerSecond,
-		MinPort: uint16(t.MinPort), MaxPort: uint16(t.MaxPort), // checked to be ports
-		Logger: b.log,
-	}
-	for i, a := range t.Public {
-		ip, err := netip.ParseAddr(a)
-		b.fault(fmt.Sprintf("turn.public[%d]", i), err)
-		c.PublicIPs = append(c.PublicIPs, ip)
-	}
-	c.Peers.Prefixes = b.prefixes(t.Peers, "turn.peers")
-	if len(t.TLS) > 0 && certs != nil {
-		c.TLS = certs.TLS()
-	}
-	h.Turn, h.TurnOn = c, turn.Addresses{UDP: t.UDP, TCP: t.TCP, TLS: t.TLS}
 }
 
 func (b *builder) rules(h *house.Config) {

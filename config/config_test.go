@@ -81,7 +81,7 @@ room: https://room.example.org
 secret: hunter2hunter2
 store: {url: redis://127.0.0.1:6379, replicas: 9}
 certificates: {acme: {email: a@b.c, agree: true}}
-turn: {udp: [":3478"], public: [203.0.113.7], peers: [10.0.0.1/32], lifetime: 5}
+turn: {udp: [":3478"], public: [203.0.113.7], peers: [10.0.0.1/32], peer_ports: 7882, lifetime: 5}
 meetings: {early: 15m, early: 20m}
 conference: {livekit: {url: "http://127.0.0.1:7880", key: k, secret: "file:/x", tiemout: 5s}}
 `
@@ -90,7 +90,7 @@ conference: {livekit: {url: "http://127.0.0.1:7880", key: k, secret: "file:/x", 
 	for _, f := range faults {
 		got = append(got, f.Error())
 	}
-	want := []string{"f:1:1: door: ", "f:3:9: secret", "f:4:38: store.replicas", "f:6:79: turn.lifetime", "f:7:24: meetings.early", "f:8:81: conference.livekit.tiemout"}
+	want := []string{"f:1:1: door: ", "f:3:9: secret", "f:4:38: store.replicas", "f:6:97: turn.lifetime", "f:7:24: meetings.early", "f:8:81: conference.livekit.tiemout"}
 	all := strings.Join(got, "\n")
 	for _, w := range want {
 		if !strings.Contains(all, w) {

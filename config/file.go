@@ -122,21 +122,6 @@ type LiveKit struct {
 	PlainHTTP bool          `yaml:"dangerously_allow_plain_http"`
 }
 
-// Turn is the relay.
-type Turn struct {
-	UDP            []string      `yaml:"udp"`
-	TCP            []string      `yaml:"tcp"`
-	TLS            []string      `yaml:"tls"`
-	Public         []string      `yaml:"public"`
-	Host           string        `yaml:"host"`
-	Peers          []string      `yaml:"peers"`
-	Lifetime       time.Duration `yaml:"lifetime"`
-	Quota          int           `yaml:"quota"`
-	BytesPerSecond int           `yaml:"bytes_per_second"`
-	MinPort        int           `yaml:"min_port"`
-	MaxPort        int           `yaml:"max_port"`
-}
-
 // Meetings is what holds for every meeting.
 type Meetings struct {
 	Early time.Duration `yaml:"early"`

@@ -241,31 +241,6 @@ func (c *checker) conference() {
 	c.within(l.Timeout, "conference.livekit.timeout", 100*time.Millisecond, time.Minute)
 }
 
-func (c *checker) turn() {
-	t := &c.f.Turn
-	c.bad(len(t.UDP)+len(t.TCP)+len(t.TLS) == 0, "turn", "listens nowhere", `udp: [":3478"]`)
-	for _, l := range []struct {
-		key  string
-		list []string
-	}{{"udp", t.UDP}, {"tcp", t.TCP}, {"tls", t.TLS}} {
-		for i, a := range l.list {
-			c.address(a, fmt.Sprintf("turn.%s[%d]", l.key, i), false)
-		}
-	}
-	c.bad(len(t.Public) == 0, "turn.public", "is missing", "the address under which browsers reach this machine")
-	for i, a := range t.Public {
-		_, err := netip.ParseAddr(a)
-		c.bad(err != nil, fmt.Sprintf("turn.public[%d]", i), quoted(a)+" is no IP address", "")
-	}
-	c.bad(len(t.Peers) == 0, "turn.peers", "reaches nobody", "the conference server's media addresses: [127.0.0.1/32]")
-	c.prefixes(t.Peers, "turn.peers")
-	c.within(t.Lifetime, "turn.lifetime", time.Minute, 24*time.Hour)
-	c.between(t.Quota, "turn.quota", 1, 100)
-	c.bad(t.BytesPerSecond < 16<<10, "turn.bytes_per_second", fmt.Sprintf("%d is below 16384", t.BytesPerSecond), "")
-	c.between(t.MinPort, "turn.min_port", 1024, 65535)
-	c.between(t.MaxPort, "turn.max_port", max(t.MinPort, 1024), 65535)
-}
-
 func (c *checker) prefixes(list []string, key string) {
 	for i, a := range list {
 		_, err := netip.ParsePrefix(a)

@@ -133,7 +133,7 @@ func openInside(t *testing.T, changes ...func(*built.Config)) *inside {
 			ID: "demo", Name: "Hôpital", Issuer: i.ID, ClientID: i.provider.ClientID, ClientSecret: i.provider.ClientSecret,
 			Member: auth.Rule{Claim: "organization", Values: []string{"hospital.example"}},
 		}}},
-		Turn:   turn.Config{Realm: "door.test", PublicIPs: []netip.Addr{loopback}, Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(loopback, 32)}}},
+		Turn:   turn.Config{Realm: "door.test", PublicIPs: []netip.Addr{loopback}, Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(loopback, 32)}, MinPort: 7882, MaxPort: 7882}},
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}},
 		Site:   web.Site{Name: "Hôpital", Contact: "05 61 00 00 00"}, Pages: web.Config{Lang: "fr"},
 		Logger: slog.New(slog.NewTextHandler(i.log, nil)),

@@ -71,7 +71,7 @@ site: {name: Hôpital, contact: 05 61 00 00 00, lang: en}
 store: {url: %[5]q}
 certificates: {files: [{cert: %[6]s, key: %[7]s}]}
 conference: {livekit: {url: %[8]q, key: %[9]q, secret: "file:%[10]s"}}
-turn: {udp: ["127.0.0.1:0"], tcp: ["127.0.0.1:0"], public: [127.0.0.1], peers: [127.0.0.1/32]}
+turn: {udp: ["127.0.0.1:0"], tcp: ["127.0.0.1:0"], public: [127.0.0.1], peers: [127.0.0.1/32], peer_ports: 7882}
 `, port, s.https, s.ops, write("secret", strings.Repeat("s", 48)), redis, write("cert.pem", string(chain)), write("key.pem", string(key)),
 		fake.URL, fake.Key, write("livekit", fake.Secret), filepath.Join(dir, "state")))
 	return s

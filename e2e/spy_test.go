@@ -78,6 +78,27 @@ window.spy = {
 		pc.createDataChannel("x");
 		pc.setLocalDescription();
 	}),
+	// hairpin has two relays of a TURN server meet, and answers how many there
+	// were and whether they did.
+	async hairpin(server) {
+		const pair = [0, 1].map(() => new RTCPeerConnection({ iceServers: [server], iceTransportPolicy: "relay" }));
+		let count = 0;
+		const met = new Promise((done) => {
+			pair.forEach((pc, i) => {
+				pc.onicecandidate = (e) => { if (e.candidate?.candidate) { count++; pair[1 - i].addIceCandidate(e.candidate); } };
+			});
+			pair[1].ondatachannel = () => done(true);
+			setTimeout(() => done(false), 8000);
+		});
+		pair[0].createDataChannel("x");
+		await pair[0].setLocalDescription();
+		await pair[1].setRemoteDescription(pair[0].localDescription);
+		await pair[1].setLocalDescription();
+		await pair[0].setRemoteDescription(pair[1].localDescription);
+		const meet = await met;
+		pair.forEach((pc) => pc.close());
+		return { relays: count, met: meet };
+	},
 };
 `
 

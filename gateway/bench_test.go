@@ -56,7 +56,7 @@ func newBenchHouseWith(tb testing.TB, invitees int, backend conference.Backend) 
 	var err error
 	b.House, err = house.New(house.Config{
 		Door: benchDoor, Room: benchRoom, Secret: []byte(strings.Repeat("k", 32)), Store: store.NewMemory(), Backend: backend,
-		Turn: turn.Config{Realm: "door", PublicIPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}},
+		Turn: turn.Config{Realm: "door", PublicIPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, MinPort: 7882, MaxPort: 7882}},
 		Site: web.Site{Name: "bench"},
 	})
 	if err != nil {

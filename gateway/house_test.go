@@ -118,7 +118,7 @@ func (s *site) config(c setup, logger *slog.Logger) house.Config {
 		Backend: c.backend, Mailer: s.box, Texter: airtime{s.box}, Logger: logger,
 		Turn: turn.Config{
 			Realm: "door.example", PublicIPs: []netip.Addr{loopback},
-			Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(loopback, 32)}},
+			Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(loopback, 32)}, MinPort: 7882, MaxPort: 7882},
 		},
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}},
 		Site:   web.Site{Name: "Hôpital", Contact: "05 61 00 00 00"},

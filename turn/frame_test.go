@@ -197,13 +197,13 @@ func FuzzFrame(f *testing.F) {
 // cannot read, no data for a peer that is not listed, and no request without
 // credentials but its header.
 func FuzzGuard(f *testing.F) {
-	listed := netip.MustParseAddrPort("192.0.2.1:7882")
+	listed := netip.MustParseAddrPort("192.0.2.1:27882")
 	for _, c := range frameCases(f) {
 		f.Add(c.b)
 	}
 	f.Add(channelData(0x4000, []byte("sound")))
 	for _, spelling := range append(spellings(), "192.0.2.1") {
-		peer := netip.AddrPortFrom(netip.MustParseAddr(spelling), 7882)
+		peer := netip.AddrPortFrom(netip.MustParseAddr(spelling), 27882)
 		f.Add(message(f, stun.MethodSend, stun.ClassIndication, peerAddress(peer), data("sound")).Raw)
 	}
 	c := config()

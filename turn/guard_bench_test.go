@@ -13,12 +13,12 @@ import (
 // It must not allocate.
 func BenchmarkGuard(b *testing.B) {
 	c := config()
-	c.Peers = turn.PeerPolicy{Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}}
+	c.Peers = policy("192.0.2.1/32")
 	s, err := turn.New(c)
 	if err != nil {
 		b.Fatal(err)
 	}
-	peer := netip.MustParseAddrPort("192.0.2.1:7882")
+	peer := netip.MustParseAddrPort("192.0.2.1:27882")
 	guard := turn.NewBench(s, netip.MustParseAddrPort("198.51.100.7:40000"), peer)
 	for name, p := range map[string][]byte{
 		"ChannelData":    channelData(0x4000, make([]byte, 1200)),

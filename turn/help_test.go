@@ -33,7 +33,12 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-const patience = 5 * time.Second
+const (
+	patience = 5 * time.Second
+
+	// lowestPeer is where the ports of peers begin.
+	lowestPeer = 20_000
+)
 
 func config() turn.Config {
 	return turn.Config{
@@ -41,7 +46,10 @@ func config() turn.Config {
 		Realm:     "visio.example.org",
 		PublicIPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")},
 		RelayIP:   netip.MustParseAddr("127.0.0.1"),
-		Peers:     turn.PeerPolicy{Prefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
+		Peers:     policy("127.0.0.1/32"),
+		// Below what the system gives to sockets of port 0, as all peers here
+		// are.
+		MinPort: 10_000, MaxPort: lowestPeer - 1,
 	}
 }
 

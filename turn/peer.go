@@ -26,16 +26,15 @@ type PeerPolicy struct {
 	// /8 (IPv4) or /32 (IPv6).
 	Prefixes []netip.Prefix
 
-	// MinPort and MaxPort bound the ports, inclusive. Default: any but 0.
+	// MinPort and MaxPort are the conference server's media ports,
+	// inclusive: much else may answer at the same address. Required with
+	// Prefixes; not below 1024, and none of the relays' own.
 	MinPort, MaxPort uint16
 }
 
 // Allows reports whether a relay may send to a and hear from it.
 func (p PeerPolicy) Allows(a netip.AddrPort) bool {
-	if a.Port() == 0 || a.Port() < p.MinPort || (p.MaxPort != 0 && a.Port() > p.MaxPort) {
-		return false
-	}
-	return p.reaches(a.Addr())
+	return a.Port() != 0 && p.MinPort <= a.Port() && a.Port() <= p.MaxPort && p.reaches(a.Addr())
 }
 
 // reaches decides on the address alone, which is all a permission names
@@ -73,8 +72,8 @@ func (p PeerPolicy) faults() []error {
 			faults = append(faults, fmt.Errorf("turn: peer prefix %s can never be reached", q))
 		}
 	}
-	if p.MaxPort != 0 && p.MaxPort < p.MinPort {
-		faults = append(faults, fmt.Errorf("turn: peer ports %d to %d are no range", p.MinPort, p.MaxPort))
+	if len(p.Prefixes) > 0 && (p.MinPort < lowestPort || p.MaxPort < p.MinPort) {
+		faults = append(faults, fmt.Errorf("turn: peer ports %d to %d are not a range above %d", p.MinPort, p.MaxPort, lowestPort-1))
 	}
 	return faults
 }

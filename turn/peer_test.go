@@ -2,6 +2,7 @@ package turn_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -42,7 +43,7 @@ func spellings() []string {
 }
 
 func policy(prefixes ...string) turn.PeerPolicy {
-	var p turn.PeerPolicy
+	p := turn.PeerPolicy{MinPort: lowestPeer, MaxPort: 65535}
 	for _, q := range prefixes {
 		p.Prefixes = append(p.Prefixes, netip.MustParsePrefix(q))
 	}
@@ -77,7 +78,7 @@ func TestPeerPolicy(t *testing.T) {
 		{"IPv6 when listed", policy("2001:db8::/32"), "2001:db8::1", true},
 		{"ISATAP under a wide prefix", policy("2001:db8::/32"), "2001:db8::5efe:10.0.0.1", false},
 	} {
-		if got := c.policy.Allows(netip.AddrPortFrom(netip.MustParseAddr(c.peer), 7882)); got != c.want {
+		if got := c.policy.Allows(netip.AddrPortFrom(netip.MustParseAddr(c.peer), 27882)); got != c.want {
 			t.Errorf("%s: Allows(%s) = %v, want %v", c.name, c.peer, got, c.want)
 		}
 	}
@@ -158,7 +159,7 @@ func data(s string) stun.Setter { return stun.RawAttribute{Type: stun.AttrData, 
 
 func tryEverySpelling(t *testing.T, a *caller, port uint16) {
 	t.Helper()
-	listed := peerAddress(netip.MustParseAddrPort("192.0.2.10:7882"))
+	listed := peerAddress(netip.MustParseAddrPort("192.0.2.10:27882"))
 	channel := uint16(0x4000)
 	for _, spelling := range spellings() {
 		peer := peerAddress(netip.AddrPortFrom(netip.MustParseAddr(spelling), port))
@@ -178,28 +179,43 @@ func tryEverySpelling(t *testing.T, a *caller, port uint16) {
 	}
 }
 
-// TestT45PortsOutsideTheRange: a permission names no port, so a Send
-// indication is the test.
+// TestT45PortsOutsideTheRange: what else answers at the conference server's
+// address, such as the phone door or another participant's relay, gets no
+// packet. A permission names no port, so a Send indication is the test.
 func TestT45PortsOutsideTheRange(t *testing.T) {
 	t.Parallel()
 	onPlanes(t, func(t *testing.T, config func() turn.Config) {
-		port, sang := canary(t)
+		phone, sang := canary(t)
+		conference := echo(t)
 		c := config()
-		c.Peers.MinPort, c.Peers.MaxPort = port+1, port+1
+		c.Peers.MinPort = netip.MustParseAddrPort(conference.String()).Port()
+		c.Peers.MaxPort = c.Peers.MinPort
 		s := start(t, c)
-		a := dial(t, s, "udp", s.Issue("adm-1", time.Now()))
-		a.allocate()
-		peer := peerAddress(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
-		if code, _ := a.do(stun.MethodCreatePermission, peer); code != 0 {
-			t.Fatalf("CreatePermission = %d, want success", code)
+		var a, b *caller
+		for i, who := range []**caller{&a, &b} {
+			*who = dial(t, s, "udp", s.Issue(fmt.Sprint("adm-", i), time.Now()))
+			if (*who).allocate() != 0 || (*who).bind(0x4000, conference) != 0 {
+				t.Fatal("no relay to the conference server")
+			}
 		}
-		if code, _ := a.do(stun.MethodChannelBind, channelNumber(0x4000), peer); code != 403 {
-			t.Errorf("ChannelBind of a port outside = %d, want 403", code)
+		for i, to := range []net.Addr{&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(phone)}, b.relay} {
+			peer, channel := peerOf(to), uint16(0x4001+i)
+			if code, _ := a.do(stun.MethodCreatePermission, peer); code != 0 {
+				t.Fatalf("CreatePermission = %d, want success", code)
+			}
+			if code, _ := a.do(stun.MethodChannelBind, channelNumber(channel), peer); code != 403 {
+				t.Errorf("ChannelBind of a port outside = %d, want 403", code)
+			}
+			a.send(message(t, stun.MethodSend, stun.ClassIndication, peer, data("x")).Raw)
+			a.send(channelData(channel, []byte("x")))
 		}
-		a.send(message(t, stun.MethodSend, stun.ClassIndication, peer, data("x")).Raw)
-		a.refresh()
+		a.refresh() // all before it has been handled
 		if sang() {
 			t.Error("a packet to a port outside the range arrived")
+		}
+		b.send(channelData(0x4000, []byte("mine")))
+		if got, err := b.receive(patience); err != nil || string(got) != string(channelData(0x4000, []byte("mine"))) {
+			t.Errorf("the other participant got %x, %v, want their own echo first", got, err)
 		}
 	})
 }

@@ -189,6 +189,9 @@ func (c Config) faults() error {
 	fault(c.MinPort < lowestPort || c.MaxPort < c.MinPort, "relay ports %d to %d are not a range above %d", c.MinPort, c.MaxPort, lowestPort-1)
 	fault(c.Connections < 1, "connections %d is below 1", c.Connections)
 	fault(c.ConnectionsPerSource < 1, "connections per source %d is below 1", c.ConnectionsPerSource)
+	// Else one participant's relay would be another's peer.
+	fault(len(c.Peers.Prefixes) > 0 && c.Peers.MinPort <= c.MaxPort && c.MinPort <= c.Peers.MaxPort,
+		"peer ports %d to %d are among the relay ports %d to %d", c.Peers.MinPort, c.Peers.MaxPort, c.MinPort, c.MaxPort)
 	faults = append(faults, c.Peers.faults()...)
 	return errors.Join(faults...)
 }

@@ -37,13 +37,30 @@ func TestNewNamesEveryFault(t *testing.T) {
 	if err == nil {
 		t.Fatal("New = nil, want faults")
 	}
-	for _, want := range []string{"secret", "realm", "lifetime", "quota", "relay ports", "public IP", "wider", "written as IPv4", "never be reached"} {
+	for _, want := range []string{"secret", "realm", "lifetime", "quota", "relay ports", "peer ports", "public IP", "wider", "written as IPv4", "never be reached"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("New = %v, want a fault about %q", err, want)
 		}
 	}
 	if strings.Contains(err.Error(), "short") {
 		t.Errorf("New = %v, tells the secret", err)
+	}
+}
+
+// TestT45PeersAreNoRelays: with ports in common one participant's relay would
+// be another's peer.
+func TestT45PeersAreNoRelays(t *testing.T) {
+	t.Parallel()
+	for ports, good := range map[[2]uint16]bool{
+		{49151, 49151}: true, {1024, 49151}: true, {49152, 49152}: false, {7882, 65535}: false, {1024, 50000}: false,
+		{0, 0}: false, {80, 7882}: false, {7882, 7881}: false,
+	} {
+		c := config()
+		c.MinPort, c.MaxPort = 0, 0
+		c.Peers.MinPort, c.Peers.MaxPort = ports[0], ports[1]
+		if _, err := turn.New(c); (err == nil) != good {
+			t.Errorf("New with peers at ports %v = %v, want good %v", ports, err, good)
+		}
 	}
 }
 
@@ -154,7 +171,7 @@ func TestRelayOverIPv6(t *testing.T) {
 	onPlanes(t, func(t *testing.T, config func() turn.Config) {
 		c := config()
 		c.PublicIPs, c.RelayIP = []netip.Addr{netip.IPv6Loopback()}, netip.IPv6Loopback()
-		c.Peers = turn.PeerPolicy{Prefixes: []netip.Prefix{netip.MustParsePrefix("::1/128")}}
+		c.Peers = policy("::1/128")
 		s, err := turn.New(c)
 		if err != nil {
 			t.Fatal(err)

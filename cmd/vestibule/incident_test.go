@@ -56,7 +56,7 @@ site: {name: Hôpital}
 store: {url: %[2]q}
 certificates: {acme: {email: dsi@hopital.test, agree: true}, storage: %[3]q}
 conference: {livekit: {url: "http://127.0.0.1:1", key: key, secret: "file:%[1]s", timeout: 1s}}
-turn: {udp: ["127.0.0.1:0"], public: [127.0.0.1], peers: [127.0.0.1/32]}
+turn: {udp: ["127.0.0.1:0"], public: [127.0.0.1], peers: [127.0.0.1/32], peer_ports: 7882}
 `, secret, redis, filepath.Join(dir, "certs")), 0o600)
 }
 

@@ -19,6 +19,7 @@ import (
 	"vestibule/auth"
 	"vestibule/conference/livekit"
 	"vestibule/deploy/demo/provider"
+	"vestibule/deploy/demo/sfu"
 	"vestibule/dialin/media"
 	"vestibule/dialin/prompts"
 	"vestibule/dialin/room"
@@ -104,7 +105,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 		OIDC: auth.Config{Providers: []auth.Provider{institution(s)}, Transport: s.Inside.Transport},
 		Turn: turn.Config{
 			Realm: doorName, PublicIPs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
-			Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{s.Conference.Media}},
+			Peers: peers(s.Conference),
 		},
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}},
 		Phone:  phone, API: programs,
@@ -141,6 +142,12 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 			return r, err
 		},
 	}, nil
+}
+
+// peers are the conference server's media, at its one port.
+func peers(s *sfu.Server) turn.PeerPolicy {
+	port := uint16(s.Port)
+	return turn.PeerPolicy{Prefixes: []netip.Prefix{s.Media}, MinPort: port, MaxPort: port}
 }
 
 // senders carry mails, and messages to telephones.

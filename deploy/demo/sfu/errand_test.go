@@ -125,7 +125,7 @@ func relayConfig(s streets) turn.Config {
 	return turn.Config{
 		Secret: []byte("0123456789abcdef0123456789abcdef"), Realm: "visio.test",
 		PublicIPs: []netip.Addr{netip.MustParseAddr(s.Outside)},
-		Peers:     turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(conference, conference.BitLen())}},
+		Peers:     turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(conference, conference.BitLen())}, MinPort: 30_000, MaxPort: 32_767},
 		Quota:     10, // every participant of the test has the same
 	}
 }

@@ -107,7 +107,7 @@ func openNodes(t *testing.T, s *sfu.Server, b conference.Backend, stores ...buil
 		h, err := built.New(built.Config{
 			Door: doorOrigin, Room: roomOrigin, Secret: secret, Store: stores[i], Backend: b,
 			Turn: turn.Config{
-				Realm: "door.test", PublicIPs: []netip.Addr{loopback}, Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{s.Media}},
+				Realm: "door.test", PublicIPs: []netip.Addr{loopback}, Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{s.Media}, MinPort: uint16(s.Port), MaxPort: uint16(s.Port)},
 				Quota: 16, TLS: secure, ConnectionsPerSource: 1000,
 			},
 			TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}, TLS: []string{"127.0.0.1:0"}},
