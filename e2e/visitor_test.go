@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -27,9 +29,10 @@ type visitor struct {
 	forms  []form
 }
 
-// form is a form of the page: where it goes and what it already says.
+// form is a form of the page: where it goes, how, and what it already says.
 type form struct {
 	Action  string
+	Parts   bool // sent as multipart/form-data
 	Values  url.Values
 	Buttons []string // values of its named buttons
 }
@@ -45,7 +48,7 @@ func originOf(u *url.URL) string { return u.Scheme + "://" + u.Host }
 // open goes to an address as a person does.
 func (v *visitor) open(address string) *visitor {
 	v.t.Helper()
-	return v.walk(http.MethodGet, address, "", nil)
+	return v.walk(http.MethodGet, address, nil, nil)
 }
 
 // submit sends the form of the page whose action ends so, with further values.
@@ -78,20 +81,36 @@ func (v *visitor) form(action string, says ...string) form {
 
 func (v *visitor) post(f form) *visitor {
 	v.t.Helper()
-	return v.walk(http.MethodPost, f.Action, originOf(v.at), f.Values)
+	h := http.Header{"Origin": {originOf(v.at)}, "Sec-Fetch-Site": {"same-origin"}}
+	if f.Parts {
+		h.Set("Content-Type", "multipart/form-data; boundary="+boundary)
+	}
+	return v.walk(http.MethodPost, f.Action, h, f.Values)
+}
+
+const boundary = "----vestibule"
+
+// inParts writes values as multipart/form-data.
+func inParts(body url.Values) io.Reader {
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	_ = w.SetBoundary(boundary) // it is a good one, and a buffer takes everything
+	for name, values := range body {
+		for _, value := range values {
+			_ = w.WriteField(name, value)
+		}
+	}
+	_ = w.Close()
+	return &b
 }
 
 // walk makes a request and follows where it leads.
-func (v *visitor) walk(method, address, origin string, body url.Values) *visitor {
+func (v *visitor) walk(method, address string, h http.Header, body url.Values) *visitor {
 	v.t.Helper()
-	site := "none"
-	if origin != "" {
-		site = "same-origin"
-	}
 	for range 12 {
-		res := v.ask(method, address, body, http.Header{
-			"Origin": {origin}, "Sec-Fetch-Site": {site}, "Sec-Fetch-Mode": {"navigate"}, "Accept": {"text/html"},
-		})
+		said := http.Header{"Sec-Fetch-Site": {"none"}, "Sec-Fetch-Mode": {"navigate"}, "Accept": {"text/html"}}
+		maps.Copy(said, h)
+		res := v.ask(method, address, body, said)
 		to := res.Header.Get("Location")
 		if on, ok := strings.CutPrefix(res.Header.Get("Refresh"), "0; url="); ok {
 			to = on
@@ -104,7 +123,7 @@ func (v *visitor) walk(method, address, origin string, body url.Values) *visitor
 		if err != nil {
 			v.t.Fatal(err)
 		}
-		method, address, body, origin = http.MethodGet, next.String(), nil, ""
+		method, address, body, h = http.MethodGet, next.String(), nil, nil
 	}
 	v.t.Fatal("twelve redirects lead nowhere")
 	return v
@@ -113,7 +132,11 @@ func (v *visitor) walk(method, address, origin string, body url.Values) *visitor
 // ask makes one request with the visitor's cookies and keeps the answer.
 func (v *visitor) ask(method, address string, body url.Values, h http.Header) *http.Response {
 	v.t.Helper()
-	req, err := http.NewRequestWithContext(v.t.Context(), method, address, strings.NewReader(body.Encode()))
+	content := io.Reader(strings.NewReader(body.Encode()))
+	if strings.HasPrefix(h.Get("Content-Type"), "multipart/") {
+		content = inParts(body)
+	}
+	req, err := http.NewRequestWithContext(v.t.Context(), method, address, content)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -122,7 +145,7 @@ func (v *visitor) ask(method, address string, body url.Values, h http.Header) *h
 			req.Header[k] = x
 		}
 	}
-	if body != nil {
+	if body != nil && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for name, value := range v.jar[originOf(req.URL)] {
@@ -176,7 +199,7 @@ func (v *visitor) read() {
 			if err != nil {
 				v.t.Fatal(err)
 			}
-			v.forms = append(v.forms, form{Action: to.String(), Values: url.Values{}})
+			v.forms = append(v.forms, form{Action: to.String(), Parts: attr(n, "enctype") == "multipart/form-data", Values: url.Values{}})
 			in = &v.forms[len(v.forms)-1]
 		case "input":
 			if in != nil && attr(n, "name") != "" && attr(n, "type") != "checkbox" {

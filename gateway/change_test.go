@@ -126,6 +126,29 @@ func TestChangeTellsInvitees(t *testing.T) {
 	}
 }
 
+// People are added to a meeting by a file, too: its lines come back to be looked
+// at, and go out with the form as it then stands.
+func TestChangeTakesAList(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe")
+	form := fields(h.get(m.path("/change")).body)
+	got := h.send(h.parts(m.path("/change"), form, "Lise;lise@patient.example\nHugo;hugo@hospital.example;host\n"))
+	form = fields(h.want(got, http.StatusOK, "a list").body)
+	if _, n := s.box.mailed("lise@patient.example"); n > 0 {
+		t.Error("a list is mailed before the host has looked")
+	}
+	h.want(h.post(m.path("/change"), form), http.StatusSeeOther, "the lines looked at")
+	roles := map[string]meeting.Role{}
+	for _, v := range m.snapshot().Invitations {
+		roles[v.Email] = v.Role
+	}
+	if lise, ok := roles["lise@patient.example"]; !ok || lise != meeting.Guest || roles["hugo@hospital.example"] != meeting.Host {
+		t.Errorf("invited after the list: %v", roles)
+	}
+}
+
 // Nobody else sees or sends the form; and nothing changes once it is over.
 func TestChangeIsTheHosts(t *testing.T) {
 	t.Parallel()

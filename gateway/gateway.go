@@ -251,7 +251,7 @@ func (s *Server) doorRoutes() http.Handler {
 
 	m.Handle("GET /meetings", s.do(s.meetings))
 	m.Handle("GET /meetings/new", s.do(s.newMeeting))
-	m.Handle("POST /meetings", s.change(s.createMeeting))
+	m.Handle(createRoute, s.change(s.createMeeting))
 	m.Handle("GET /m/{meeting}/created", s.do(s.created))
 	m.Handle("GET /m/{meeting}", s.do(s.console))
 	m.Handle("GET /m/{meeting}/events", s.do(s.consoleEvents))
@@ -270,7 +270,7 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("POST /m/{meeting}/revoke", s.change(s.hostOnly(s.revoke)))
 	m.Handle("POST /m/{meeting}/share", s.change(s.hostOnly(s.share)))
 	m.Handle("GET /m/{meeting}/change", s.do(s.changePage))
-	m.Handle("POST /m/{meeting}/change", s.change(s.changeMeeting))
+	m.Handle(changeRoute, s.change(s.changeMeeting))
 	m.Handle("GET /m/{meeting}/copy", s.do(s.copyPage))
 	m.Handle("POST /m/{meeting}/members", s.change(s.hostOnly(s.relink)))
 	if s.c.API != nil {

@@ -35,7 +35,7 @@ func (s *Server) own(w http.ResponseWriter, r *http.Request) error {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
 		return foreign{}
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" && (kind != "multipart/form-data" || r.URL.Path != "/meetings") {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" && (kind != "multipart/form-data" || !takesList(r)) {
 		return foreign{}
 	}
 	if err := s.parse(w, r); err != nil {
@@ -48,6 +48,18 @@ func (s *Server) own(w http.ResponseWriter, r *http.Request) error {
 		return foreign{}
 	}
 	return nil
+}
+
+// The routes of the one form that may bring a list of people.
+const (
+	createRoute = "POST /meetings"
+	changeRoute = "POST /m/{meeting}/change"
+)
+
+// takesList reports whether the request is for a form with a list: browsers send
+// one in parts, with or without a file, and no other form of the door's so.
+func takesList(r *http.Request) bool {
+	return r.Pattern == createRoute || r.Pattern == changeRoute
 }
 
 // unhurried gives a request's body its time. A body that comes by drops would

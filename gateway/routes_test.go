@@ -14,6 +14,9 @@ import (
 // route is one line of the door's or the room's mux.
 type route struct{ origin, method, path string }
 
+// takesList reports whether the route is of the form that may bring a file.
+func (r route) takesList() bool { return r.path == "/meetings" || r.path == "/m/{meeting}/change" }
+
 // fill puts real ids into the path.
 func (r route) fill(ids map[string]string) string {
 	return r.origin + regexp.MustCompile(`\{[^}]*\}`).ReplaceAllStringFunc(strings.TrimSuffix(r.path, "{$}"), func(name string) string {

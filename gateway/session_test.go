@@ -219,7 +219,7 @@ func TestT18OnlyOwnPagesChangeAnything(t *testing.T) {
 			v = g
 		}
 		for _, c := range cells(false) {
-			list := r.path == "/meetings" && c.kind == "multipart/form-data" // the form with a list
+			list := r.takesList() && c.kind == "multipart/form-data"
 			if list {
 				c.kind = "form"
 			}

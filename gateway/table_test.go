@@ -1,9 +1,8 @@
 package gateway_test
 
 import (
-	"bytes"
-	"mime/multipart"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -15,29 +14,11 @@ func (v *visitor) upload(origin, typed, list string) answer {
 	if v.csrf == "" {
 		v.get("/meetings/new")
 	}
-	starts := time.Now().Add(time.Hour)
-	var b bytes.Buffer
-	w := multipart.NewWriter(&b)
-	for name, value := range map[string]string{
-		"title": "Staff", "date": starts.UTC().Format(time.DateOnly), "start": starts.UTC().Format("15:04"), "duration": "30",
-		"zone": "UTC", "lang": "en", "invitees": typed, "csrf": v.csrf, "attempt": "one",
-	} {
-		if err := w.WriteField(name, value); err != nil {
-			v.t.Fatal(err)
-		}
-	}
-	f, err := w.CreateFormFile("list", "liste.csv")
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	if _, err := f.Write([]byte(list)); err != nil {
-		v.t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		v.t.Fatal(err)
-	}
-	r := v.request(http.MethodPost, "/meetings", &b)
-	r.Header.Set("Content-Type", w.FormDataContentType())
+	starts := time.Now().UTC().Add(time.Hour)
+	r := v.parts("/meetings", url.Values{
+		"title": {"Staff"}, "date": {starts.Format(time.DateOnly)}, "start": {starts.Format("15:04")}, "duration": {"30"},
+		"zone": {"UTC"}, "lang": {"en"}, "invitees": {typed}, "csrf": {v.csrf}, "attempt": {"one"},
+	}, list)
 	r.Header.Set("Origin", origin)
 	return v.send(r)
 }

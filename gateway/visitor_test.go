@@ -1,10 +1,12 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"io"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -69,7 +71,8 @@ type visitor struct {
 	plain  *http.Client // web sockets: HTTP/1.1
 	agent  string
 	csrf   string
-	ticket string // the last one seen
+	kinds  map[string]string // how the pages seen have their forms sent, by action
+	ticket string            // the last one seen
 }
 
 // answer is a response, read.
@@ -114,7 +117,7 @@ func (s *site) browser(t *testing.T, two bool) *visitor {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}
-	return &visitor{t: t, s: s, jar: jar, c: client(two), plain: client(false), agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+	return &visitor{t: t, s: s, jar: jar, kinds: map[string]string{}, c: client(two), plain: client(false), agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 }
 
 // request makes a request; a path is the door's.
@@ -148,6 +151,11 @@ func (v *visitor) send(r *http.Request) answer {
 	if m := csrfField.FindStringSubmatch(a.body); m != nil {
 		v.csrf = m[1]
 	}
+	for _, form := range formTag.FindAllString(a.body, -1) {
+		if attribute(form, "method") == "post" {
+			v.kinds[attribute(form, "action")] = attribute(form, "enctype")
+		}
+	}
 	if m := ticketField.FindStringSubmatch(a.body); m != nil {
 		v.ticket = m[1]
 		v.s.seen.hide("ticket", m[1])
@@ -157,6 +165,7 @@ func (v *visitor) send(r *http.Request) answer {
 
 var (
 	csrfField   = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
+	formTag     = regexp.MustCompile(`<form [^>]*>`)
 	ticketField = regexp.MustCompile(`name="ticket" value="([^"]+)"`)
 )
 
@@ -168,7 +177,8 @@ func (v *visitor) get(to string) answer {
 	return v.send(r)
 }
 
-// post sends a form as a browser does from one of the door's pages.
+// post sends a form as a browser does from one of the door's pages: in the way
+// that the page it was seen on says.
 func (v *visitor) post(to string, form url.Values) answer {
 	v.t.Helper()
 	if v.csrf == "" {
@@ -183,7 +193,42 @@ func (v *visitor) post(to string, form url.Values) answer {
 	if form.Get("attempt") == "" {
 		form.Set("attempt", rand.Text())
 	}
+	if v.kinds[to] == "multipart/form-data" {
+		return v.send(v.parts(to, form, ""))
+	}
 	return v.send(v.form(to, form))
+}
+
+// parts is a form in parts, with a file of a list; empty: none was chosen.
+func (v *visitor) parts(to string, form url.Values, list string) *http.Request {
+	v.t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for name, values := range form {
+		for _, value := range values {
+			if err := w.WriteField(name, value); err != nil {
+				v.t.Fatal(err)
+			}
+		}
+	}
+	name := ""
+	if list != "" {
+		name = "liste.csv"
+	}
+	f, err := w.CreateFormFile("list", name)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	if _, err := f.Write([]byte(list)); err != nil {
+		v.t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		v.t.Fatal(err)
+	}
+	r := v.form(to, nil)
+	r.Body, r.ContentLength = io.NopCloser(&b), int64(b.Len())
+	r.Header.Set("Content-Type", w.FormDataContentType())
+	return r
 }
 
 // form is a form as sent by the door's own page.

@@ -89,6 +89,7 @@ func (v *visitor) meet(extra url.Values, names ...string) *held {
 	for k, x := range extra {
 		form[k] = x
 	}
+	v.want(v.get("/meetings/new"), http.StatusOK, "the form of a new meeting")
 	a := v.want(v.post("/meetings", form), http.StatusSeeOther, "POST /meetings")
 	m.id = meeting.ID(strings.TrimSuffix(strings.TrimPrefix(a.to(), "/m/"), "/created"))
 	m.refresh()
