@@ -57,6 +57,7 @@ type Call struct {
 	session   *media.Session
 	re        *txn   // the re-INVITE that waits for its ACK
 	said      []byte // our last SDP
+	asking    bool   // our own re-INVITE is open
 	txns      []*txn // of requests within the call, the newest maxTxnsCall
 	answered  bool   // a 200 was sent
 	ended     bool

@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -101,10 +102,21 @@ func (c *Call) lateAnswer(r *request) {
 		return
 	}
 	o, err := readOffer(b, c.secrecy)
-	if err != nil {
+	if err != nil || o.crypto.profile != c.offering() {
 		return
 	}
 	c.agree(o)
+}
+
+// offering is the suite of our offer. c.mu is held.
+func (c *Call) offering() media.Profile {
+	switch {
+	case c.offer != nil:
+		return c.offer.crypto.profile
+	case c.key != nil:
+		return media.AES80
+	}
+	return media.NoProfile
 }
 
 // agree takes a new agreement. c.mu is held.
@@ -120,71 +132,75 @@ func (c *Call) agree(o *offer) {
 	c.session.Hold(o.hold)
 }
 
+// pending reports whether an agreement is still being made: until it is, there
+// can be no other (RFC 3261 §14.2, RFC 3311 §5.2). c.mu is held.
+func (c *Call) pending() bool { return c.session == nil || c.re != nil || c.asking }
+
 // reinvite changes the call: hold, resume, another address or codec; or it
 // changes nothing and refreshes the session.
 func (c *Call) reinvite(t *txn) {
-	select {
-	case <-c.acked:
-	default:
-		t.answer(491, "Request Pending") // RFC 3261 §14.2
+	c.mu.Lock()
+	if c.pending() {
+		c.mu.Unlock()
+		t.answer(491, "Request Pending")
 		return
 	}
 	sdp, code := c.change(t.r)
 	if code != 0 {
+		c.mu.Unlock()
 		t.answer(code, reasons(code))
 		return
 	}
-	c.mu.Lock()
-	busy := c.re != nil
-	if !busy {
-		c.re = t
+	if sdp == nil {
+		// Without an offer of theirs, ours is to talk: so are calls taken back
+		// from hold (RFC 3261 §14.2).
+		c.version++
+		c.said = c.offer.again(c.where, c.sdpID, c.version, c.key)
+		sdp = c.said
 	}
+	c.re = t
 	headers := append([]string{c.contact(), allow, "Supported: timer", "Content-Type: application/sdp"}, c.every.headers()...)
 	c.mu.Unlock()
-	if busy {
-		t.answer(491, "Request Pending")
-		return
-	}
 	t.final(t.r.answer(200, "OK", c.localTag, sdp, headers...), 200)
 }
 
 // update changes or refreshes without a confirmation (RFC 3311).
 func (c *Call) update(t *txn) {
-	offer := len(t.r.Body()) > 0
-	sdp, code := c.change(t.r)
-	if code != 0 {
-		t.answer(code, reasons(code))
+	c.mu.Lock()
+	if len(t.r.Body()) > 0 && c.pending() {
+		c.mu.Unlock()
+		t.answer(491, "Request Pending")
 		return
 	}
-	c.mu.Lock()
+	sdp, code := c.change(t.r)
 	headers := append([]string{c.contact(), allow, "Supported: timer"}, c.every.headers()...)
 	c.mu.Unlock()
-	if !offer {
+	switch {
+	case code != 0:
+		t.answer(code, reasons(code))
+	case sdp == nil:
 		t.answer(200, "OK", headers...)
-		return
+	default:
+		t.final(t.r.answer(200, "OK", c.localTag, sdp, append(headers, "Content-Type: application/sdp")...), 200)
 	}
-	t.final(t.r.answer(200, "OK", c.localTag, sdp, append(headers, "Content-Type: application/sdp")...), 200)
 }
 
-// change applies what a re-INVITE or UPDATE asks for, and answers our SDP. A
-// refused change leaves everything as it was.
+// change applies what a re-INVITE or UPDATE asks for, and answers its SDP where
+// it has one. A refused change leaves everything as it was. c.mu is held.
 func (c *Call) change(r *request) ([]byte, int) {
 	o, code := offered(r, c.secrecy)
 	if code != 0 {
 		return nil, code
 	}
-	every, tooShort := r.interval(c.s.shortest)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.session == nil || c.ended {
-		return nil, 488
+	if c.ended {
+		return nil, 481
 	}
-	if !tooShort && every.every != 0 {
+	if every, tooShort := r.interval(c.s.shortest); !tooShort && every.every != 0 {
 		c.every = every
 	}
 	c.wind()
 	if o == nil {
-		return c.said, 0
+		return nil, 0
 	}
 	if p := o.crypto.profile; p != media.NoProfile && p != c.offer.crypto.profile {
 		c.key = fresh(p) // no key is begun anew, not after plain sound either
@@ -251,7 +267,9 @@ func digit(s string) rune {
 }
 
 // wind sets the session timer anew. c.mu is held.
-func (c *Call) wind() {
+func (c *Call) wind() { c.windTo(c.every.due()) }
+
+func (c *Call) windTo(due time.Duration) {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
@@ -259,7 +277,7 @@ func (c *Call) wind() {
 		return
 	}
 	ours := c.every.ours
-	c.timer = time.AfterFunc(c.every.due(), func() {
+	c.timer = time.AfterFunc(due, func() {
 		c.s.work.Go(func() {
 			if !ours || !c.refresh(c.s.lifetime()) {
 				c.unheard() // RFC 4028 §10: nobody is there any more
@@ -273,7 +291,12 @@ func (c *Call) refresh(ctx context.Context) bool {
 	c.mu.Lock()
 	method, said, headers := "UPDATE", []byte(nil), append([]string{"Supported: timer"}, c.every.refreshing()...)
 	if !c.updates {
-		method, said = "INVITE", c.said
+		if c.re != nil { // theirs refreshes, too
+			c.wind()
+			c.mu.Unlock()
+			return true
+		}
+		method, said, c.asking = "INVITE", c.said, true
 		headers = append(headers, "Content-Type: application/sdp")
 	}
 	c.mu.Unlock()
@@ -283,13 +306,28 @@ func (c *Call) refresh(ctx context.Context) bool {
 			res = c.ask(ctx, method, said, append(headers, h)...)
 		}
 	}
-	if res == nil || res.StatusCode == sip.StatusRequestTimeout || res.StatusCode == 481 {
-		return false
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wind()
+	c.asking = false
+	switch {
+	case res == nil || res.StatusCode == sip.StatusRequestTimeout || res.StatusCode == 481:
+		return false
+	case res.StatusCode == 491:
+		c.windTo(c.glare()) // it asks something itself
+	default:
+		c.wind()
+	}
 	return true
+}
+
+// glare is when to ask again after both have asked at once (RFC 3261 §14.1):
+// who began the call waits longer.
+func (c *Call) glare() time.Duration {
+	wait := rand.N(1900 * time.Millisecond) //nolint:gosec // no secret: it only must differ from theirs
+	if c.target != nil {
+		wait += 2100 * time.Millisecond
+	}
+	return wait
 }
 
 // sayBye tells the device that the call is over. The first time is at once; the

@@ -96,6 +96,8 @@ func reasons(code int) string {
 		return "Not Acceptable Here"
 	case 400:
 		return "Bad Request"
+	case 481:
+		return "Call/Transaction Does Not Exist"
 	}
 	return "Server Error"
 }

@@ -232,6 +232,14 @@ func (o *offer) answer(where netip.AddrPort, id, version uint64, local []byte) [
 	return []byte(b.String())
 }
 
+// again writes an offer of ours for the same sound: the lines are those that
+// were agreed on, in their places (RFC 3264 §8).
+func (o *offer) again(where netip.AddrPort, id, version uint64, local []byte) []byte {
+	talk := *o
+	talk.direction = "sendrecv"
+	return talk.answer(where, id, version, local)
+}
+
 func preamble(b *strings.Builder, a netip.Addr, id, version uint64) {
 	kind := "IP4"
 	if a.Is6() {

@@ -1,0 +1,117 @@
+package sip_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"vestibule/dialin/sip"
+)
+
+// sends reports whether the door sends sound.
+func (p *phone) sends() bool {
+	time.Sleep(50 * time.Millisecond) // what was under way
+	before := p.heard.Load()
+	time.Sleep(200 * time.Millisecond)
+	return p.heard.Load() > before+2
+}
+
+// A call manager takes a call back from hold by a re-INVITE without an offer: it
+// is offered to talk, in the lines and with the keys that were agreed on.
+func TestResumeWithoutAnOffer(t *testing.T) {
+	video, audio := "m=video 6000 RTP/AVP 97", []string{"m=audio PORT RTP/SAVP 8 101", "a=rtpmap:101 telephone-event/8000", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + key80}
+	for _, direction := range []string{"a=sendonly", "a=inactive"} {
+		d, calls := operator(t, nil)
+		p := dial(t, d, "udp")
+		p.call(meetingURI, p.sdp(append([]string{video}, audio...)...))
+		within(t, calls)
+		held := p.again("INVITE", p.sdp(append([]string{video}, append(audio, direction)...)...))
+		p.confirm(held, "")
+		if p.sends() {
+			t.Errorf("%s: the door sends on hold", direction)
+		}
+		r := p.again("INVITE", "")
+		if r.code != 200 || !strings.Contains(r.body, "a=sendrecv\r\n") || !strings.Contains(r.body, "m=video 0 ") || !strings.Contains(r.body, " RTP/SAVP 8 101\r\n") {
+			t.Fatalf("%s: resume = %q\n%s", direction, r.start, r.body)
+		}
+		origin := func(r reply) []string { return strings.Fields(strings.Split(r.body, "\r\n")[1]) }
+		if was, is := origin(held), origin(r); is[1] != was[1] || is[2] <= was[2] {
+			t.Errorf("%s: the offer is %v after %v, want a later version", direction, is, was)
+		}
+		p.confirm(r, p.sdp(append([]string{"m=video 0 RTP/AVP 97"}, audio...)...))
+		if !p.sends() {
+			t.Errorf("%s: the call stays on hold", direction)
+		}
+	}
+}
+
+// While one change is open another is put off, and changes nothing.
+func TestChangesWaitForEachOther(t *testing.T) {
+	d, calls := operator(t, nil)
+	p := dial(t, d, "udp")
+	p.call(meetingURI, p.sdp())
+	within(t, calls)
+	first := p.again("INVITE", p.sdp())
+	open := p.seq
+	for _, method := range []string{"INVITE", "UPDATE"} {
+		if r := p.again(method, p.sdp("m=audio PORT RTP/AVP 0", "a=inactive")); r.code != 491 {
+			t.Errorf("%s while another waits for its ACK = %q, want 491", method, r.start)
+		}
+	}
+	if r := p.again("UPDATE", ""); r.code != 200 {
+		t.Errorf("a refresh = %q", r.start)
+	}
+	if !p.sends() {
+		t.Error("a change that was refused holds the call")
+	}
+	next := p.seq
+	p.seq = open
+	p.confirm(first, "")
+	p.seq = next
+	if r := p.again("UPDATE", p.sdp("m=audio PORT RTP/AVP 0", "a=inactive")); r.code != 200 || p.sends() {
+		t.Errorf("a change after the ACK = %q", r.start)
+	}
+}
+
+// Between the ACK and the first sound there is nothing to change yet; that is no
+// reason to refuse the device's codecs.
+func TestChangeRightAfterTheACK(t *testing.T) {
+	d, _ := operator(t, func(c *sip.Config) { c.PerSource, c.Burst = 30, 30 })
+	for range 30 {
+		p := dial(t, d, "udp")
+		p.say("INVITE", meetingURI, p.sdp())
+		r := p.final("INVITE")
+		_, p.toTag, _ = strings.Cut(r.get("to"), "tag=")
+		ack := p.request("ACK", meetingURI, "")
+		p.seq++
+		from := netip.MustParseAddrPort(p.sig.LocalAddr().String())
+		sip.Receive(d.Server, []byte(ack), from)
+		for _, m := range sip.Receive(d.Server, []byte(p.request("INVITE", meetingURI, p.sdp())), from) {
+			if r := parse(t, m.Bytes); r.code != 200 && r.code != 491 {
+				t.Fatalf("a re-INVITE right after the ACK = %q", r.start)
+			}
+		}
+	}
+}
+
+// Both may ask at once: then neither is answered, and we ask again soon.
+func TestBothAskAtOnce(t *testing.T) {
+	d, calls := operator(t, nil, func(s *sip.Server) { sip.Shorten(s, time.Second) })
+	p := dial(t, d, "udp")
+	p.call(meetingURI, p.sdp(), "Supported: timer", "Session-Expires: 20;refresher=uas", "Allow: INVITE")
+	c := within(t, calls)
+	ours := p.asked("INVITE", 15*time.Second)
+	if r := p.again("INVITE", p.sdp("m=audio PORT RTP/AVP 0", "a=inactive")); r.code != 491 {
+		t.Errorf("re-INVITE while ours is open = %q, want 491", r.start)
+	}
+	p.answer(ours, "491 Request Pending")
+	p.asked("ACK", time.Second)
+	p.answer(p.asked("INVITE", 5*time.Second), "200 OK", "Session-Expires: 20;refresher=uac")
+	p.asked("ACK", time.Second)
+	select {
+	case <-c.Gone():
+		t.Error("the call has ended")
+	default:
+	}
+}
