@@ -82,7 +82,7 @@ func (s *site) decide(m string, invitations reply) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("evidence (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff([]any{"name_like_host"}, waiting.at("items.0.warnings")); d != "" {
+	if d := cmp.Diff([]any{"name_differs", "name_like_host"}, waiting.at("items.0.warnings")); d != "" {
 		t.Errorf("warnings (-want +got):\n%s", d)
 	}
 	if waiting.text("items.0.invited.name") != "Jeanne" || waiting.text("items.0.display_name") != "Dr Claire Martin" {

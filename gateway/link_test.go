@@ -97,7 +97,7 @@ func TestT03SecondBrowserIsMarked(t *testing.T) {
 		t.Errorf("the second one is %v, want Waiting", got)
 	}
 	console := h.get(m.path("")).body
-	for _, want := range []string{"Link opened on two devices", "The verified name is not the invitation", "The address is not the invitation"} {
+	for _, want := range []string{"Link opened on two devices", "The name is not the invitation", "The address is not the invitation"} {
 		if !strings.Contains(console, want) {
 			t.Errorf("the host is not told %q", want)
 		}

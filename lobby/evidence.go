@@ -15,34 +15,66 @@ type Warning string
 const (
 	NothingProved  Warning = "nothing_proved"
 	LinkElsewhere  Warning = "link_used_elsewhere" // by another browser or person
-	NameDiffers    Warning = "name_differs"        // the proved name is not the invited one
-	AddressDiffers Warning = "address_differs"     // nor the proved address
-	NameLikeHost   Warning = "name_like_host"      // the name to be shown is taken for a host's
-	NameMixed      Warning = "name_mixes_scripts"  // and is not what it looks like
-	NameChanged    Warning = "name_changed"        // the guest changed it while they waited
-	NotEncrypted   Warning = "not_encrypted"       // a call that others on the way can hear
+	NameDiffers    Warning = "name_differs"        // the proved or typed name is not the invited one
+	AddressDiffers Warning = "address_differs"     // nor the address
+	// AddressUnproved is that nothing proved is what the invitation names: an
+	// address, a number, a claim, or, of one that names none, a person.
+	AddressUnproved Warning = "address_unproved"
+	NameLikeHost    Warning = "name_like_host"     // the name to be shown is taken for a host's
+	NameMixed       Warning = "name_mixes_scripts" // and is not what it looks like
+	NameChanged     Warning = "name_changed"       // the guest changed it while they waited
+	NotEncrypted    Warning = "not_encrypted"      // a call that others on the way can hear
 )
 
 // Warnings returns every warning, in the order in which a host is shown them.
 func Warnings() []Warning {
-	return []Warning{NothingProved, LinkElsewhere, NameDiffers, AddressDiffers, NameLikeHost, NameMixed, NameChanged, NotEncrypted}
+	return []Warning{
+		NothingProved, LinkElsewhere, NameDiffers, AddressDiffers, AddressUnproved, NameLikeHost, NameMixed, NameChanged, NotEncrypted,
+	}
 }
 
 // Warnings answers what is odd about an admission. It is the one place that
 // says so: console, API and "admit all verified" ask here.
 func (s *Snapshot) Warnings(a *meeting.Admission) []Warning {
 	v, p := s.Invitations[a.Invitation], &a.Person
+	differs := v.Email != "" && p.Email != "" && meeting.FoldAddress(p.Email) != meeting.FoldAddress(v.Email)
 	is := map[Warning]bool{
-		NothingProved:  !p.Verified(),
-		LinkElsewhere:  a.Elsewhere || v.Uses(p.Key()) > 1 && !v.Shared,
-		NameDiffers:    p.Name != "" && v.Name != "" && !Resembles(p.Name, v.Name) && !Resembles(Initials(p.Name), v.Name),
-		AddressDiffers: v.Email != "" && p.Email != "" && meeting.FoldAddress(p.Email) != meeting.FoldAddress(v.Email),
-		NameLikeHost:   s.likeHost(a),
-		NameMixed:      MixedScripts(a.Name),
-		NameChanged:    a.Named.ByGuest(),
-		NotEncrypted:   a.Line.Kind != "" && !a.Line.Encrypted,
+		NothingProved:   !p.Verified(),
+		LinkElsewhere:   a.Elsewhere || v.Uses(p.Key()) > 1 && !v.Shared,
+		NameDiffers:     anotherName(&v, a),
+		AddressDiffers:  differs,
+		AddressUnproved: p.Verified() && !differs && unproved(&v, p),
+		NameLikeHost:    s.likeHost(a),
+		NameMixed:       MixedScripts(a.Name),
+		NameChanged:     a.Named.ByGuest(),
+		NotEncrypted:    a.Line.Kind != "" && !a.Line.Encrypted,
 	}
 	return slices.DeleteFunc(Warnings(), func(w Warning) bool { return !is[w] })
+}
+
+// unproved reports whether somebody holds a link and has shown nothing of whom
+// it is for: a link is forwarded in a moment, and any account opens it.
+func unproved(v *meeting.Invitation, p *meeting.Person) bool {
+	if v.Match.Claim != "" || v.Email != "" || v.Phone != "" {
+		return !matches(v, p)
+	}
+	return v.Name != "" && !v.Shared && p.Evidence.Method == meeting.OIDC && p.Name == ""
+}
+
+// anotherName reports whether the proved name, or where none is proved the typed
+// one, is not the name that a host invited. Who types is not held to the letter:
+// initials and a name left out are theirs to choose.
+func anotherName(v *meeting.Invitation, a *meeting.Admission) bool {
+	p := &a.Person
+	switch local, _, _ := strings.Cut(v.Email, "@"); {
+	case v.Name == "" || v.Shared:
+		return false
+	case p.Name != "":
+		return !Resembles(p.Name, v.Name) && !Resembles(Initials(p.Name), v.Name)
+	case v.Name == CleanText(local, MaxName) || v.Name == meeting.CountryPhone(v.Phone):
+		return false // made of the address: no host wrote it
+	}
+	return a.Name != "" && a.Named.By == "" && !Abbreviates(a.Name, v.Name)
 }
 
 // Sure reports whether a host may admit somebody together with others: they

@@ -23,6 +23,17 @@ func waits(a meeting.Admission, v meeting.Invitation) *lobby.Snapshot {
 	}
 }
 
+// account is somebody who signs in at a provider that says who they are and
+// nothing more, changed.
+func account(change func(*meeting.Person)) func(*meeting.Admission, *meeting.Invitation) {
+	return func(a *meeting.Admission, _ *meeting.Invitation) {
+		a.Person = meeting.Person{
+			Issuer: "https://any.example", Subject: "u1", Name: "Jeanne Dupont", Evidence: meeting.Evidence{Method: meeting.OIDC},
+		}
+		change(&a.Person)
+	}
+}
+
 // Whoever is admitted together with others has proved something and shows
 // nothing odd; each oddity has its own word, and the host's hold counts too.
 func TestT21WarningsAndWhoIsSure(t *testing.T) {
@@ -42,8 +53,61 @@ func TestT21WarningsAndWhoIsSure(t *testing.T) {
 		"another name":   {func(a *meeting.Admission, _ *meeting.Invitation) { a.Person.Name = "Paul Petit" }, []lobby.Warning{lobby.NameDiffers}},
 		"initials":       {func(a *meeting.Admission, v *meeting.Invitation) { a.Person.Name, v.Name = "Jeanne Dupont", "J. D." }, nil},
 		"another box":    {func(a *meeting.Admission, _ *meeting.Invitation) { a.Person.Email = "j@ailleurs.fr" }, []lobby.Warning{lobby.AddressDiffers}},
-		"like the owner": {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "claire  MARTIN" }, []lobby.Warning{lobby.NameLikeHost}},
-		"like a co-host": {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "Benali Karim" }, []lobby.Warning{lobby.NameLikeHost}},
+		"no address":     {account(func(*meeting.Person) {}), []lobby.Warning{lobby.AddressUnproved}},
+		"not verified":   {account(func(p *meeting.Person) { p.Email = "jeanne@exemple.fr" }), []lobby.Warning{lobby.AddressUnproved}},
+		"verified":       {account(func(p *meeting.Person) { p.Email, p.Evidence.EmailVerified = "jeanne@exemple.fr", true }), nil},
+		"no name either": {account(func(p *meeting.Person) { p.Name = "" }), []lobby.Warning{lobby.AddressUnproved}},
+		"another number": {
+			func(a *meeting.Admission, v *meeting.Invitation) {
+				a.Person, v.Email, v.Phone = meeting.PhonePerson("+33612345678", a.Knocked), "", "+33612345679"
+			}, []lobby.Warning{lobby.AddressUnproved},
+		},
+		"the number": {
+			func(a *meeting.Admission, v *meeting.Invitation) {
+				a.Person, v.Phone = meeting.PhonePerson("+33612345678", a.Knocked), "+33612345678"
+			}, nil,
+		},
+		"no claim": {
+			func(_ *meeting.Admission, v *meeting.Invitation) {
+				v.Match = meeting.Match{Claim: "rpps", Value: "899700218896"}
+			}, []lobby.Warning{lobby.AddressUnproved},
+		},
+		"a code that came with the link": {
+			func(a *meeting.Admission, _ *meeting.Invitation) {
+				a.Person = meeting.Person{Issuer: meeting.DialIssuer, Subject: "i", Evidence: meeting.Evidence{Method: meeting.DialCode}}
+			}, []lobby.Warning{lobby.AddressUnproved},
+		},
+		"only a name is invited and proved": {
+			func(a *meeting.Admission, v *meeting.Invitation) {
+				account(func(*meeting.Person) {})(a, v)
+				v.Email = ""
+			}, nil,
+		},
+		"only a name is invited and typed": {
+			func(a *meeting.Admission, v *meeting.Invitation) {
+				account(func(p *meeting.Person) { p.Name = "" })(a, v)
+				v.Email = ""
+			}, []lobby.Warning{lobby.AddressUnproved},
+		},
+		"another name typed": {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "Paul Petit" }, []lobby.Warning{lobby.NameDiffers}},
+		"a sister":           {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "Julie Dupont" }, []lobby.Warning{lobby.NameDiffers}},
+		"initials typed":     {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "J. D." }, nil},
+		"one initial":        {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "Jeanne D." }, nil},
+		"without spaces":     {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "JD" }, nil},
+		"first name":         {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "jeanne" }, nil},
+		"one more name":      {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "Mme Jeanne Marie DUPONT" }, nil},
+		"accents":            {func(a *meeting.Admission, v *meeting.Invitation) { a.Name, v.Name = "Jeanne Dupont", "Jéanne Dûpont" }, nil},
+		"initials invited":   {func(_ *meeting.Admission, v *meeting.Invitation) { v.Name = "J. D." }, nil},
+		"a name made of the address": {
+			func(a *meeting.Admission, v *meeting.Invitation) { a.Name, v.Name = "Mlle Petit", "Jeanne" }, nil,
+		},
+		"called so by a host": {
+			func(a *meeting.Admission, _ *meeting.Invitation) {
+				a.Name, a.Named = "Table 4", meeting.Named{By: "h", Count: 1}
+			}, nil,
+		},
+		"like the owner": {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "claire  MARTIN" }, []lobby.Warning{lobby.NameDiffers, lobby.NameLikeHost}},
+		"like a co-host": {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "Benali Karim" }, []lobby.Warning{lobby.NameDiffers, lobby.NameLikeHost}},
 		"two alphabets":  {func(a *meeting.Admission, _ *meeting.Invitation) { a.Name = "Jeаnne" }, []lobby.Warning{lobby.NameMixed}},
 		"changed": {
 			func(a *meeting.Admission, _ *meeting.Invitation) { a.Named = meeting.Named{Was: "Anna", Count: 1} }, []lobby.Warning{lobby.NameChanged},

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -73,6 +74,34 @@ func Resembles(a, b string) bool {
 	slices.Sort(x)
 	slices.Sort(y)
 	return slices.Equal(x, y)
+}
+
+// Abbreviates reports whether one of two names may be a shorter way to write the
+// other: it leaves words out, or writes them as initials.
+func Abbreviates(a, b string) bool {
+	x, y := words(a), words(b)
+	if len(x) > len(y) {
+		x, y = y, x
+	}
+	if len(x) == 0 || Resembles(a, Initials(b)) || Resembles(Initials(a), b) {
+		return len(x) > 0
+	}
+	// Whole words first, so that no initial takes the word of another.
+	for _, same := range []func(v, w string) bool{
+		func(v, w string) bool { return v == w },
+		func(v, w string) bool {
+			return utf8.RuneCountInString(v) == 1 && strings.HasPrefix(w, v) || utf8.RuneCountInString(w) == 1 && strings.HasPrefix(v, w)
+		},
+	} {
+		x = slices.DeleteFunc(x, func(v string) bool {
+			i := slices.IndexFunc(y, func(w string) bool { return same(v, w) })
+			if i >= 0 {
+				y = slices.Delete(y, i, i+1)
+			}
+			return i >= 0
+		})
+	}
+	return len(x) == 0
 }
 
 // words returns the skeletons of a name's words. A title makes nobody another

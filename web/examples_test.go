@@ -311,7 +311,7 @@ func cards() []web.Card {
 				{Name: "Alain", Proof: web.Proof{Method: meeting.OIDC}, Agent: "Edge, Windows", At: times().Starts, State: web.HasGone},
 			},
 		},
-		{Admission: "ad04", Invited: "Salle 12", Waited: time.Minute, CoHost: true, Proof: web.Proof{Method: meeting.DialCode}, Line: web.Line{Kind: "SIP", Claims: "Salle 12", Address: "192.0.2.7"}, Warnings: []web.Warning{"not_encrypted"}, Talk: web.CardTalk{Held: true}, Net: web.Network{Kind: meeting.IPv4}},
+		{Admission: "ad04", Invited: "Salle 12", Waited: time.Minute, CoHost: true, Proof: web.Proof{Method: meeting.DialCode}, Line: web.Line{Kind: "SIP", Claims: "Salle 12", Address: "192.0.2.7"}, Warnings: []web.Warning{"address_unproved", "not_encrypted"}, Talk: web.CardTalk{Held: true}, Net: web.Network{Kind: meeting.IPv4}},
 		{Admission: "ad05", Invited: "T. V.", Name: "T. V.", Waited: time.Minute, Line: web.Line{Kind: "SIP", Address: "192.0.2.8"}, Warnings: []web.Warning{"nothing_proved"}, Net: web.Network{Kind: meeting.Private}},
 	}
 }
