@@ -5,10 +5,13 @@ const smallestWidth = 150;
 const smallestHeight = 110;
 const ratio = 4 / 3;
 
+const most = 25;
+
 export function fit(count: number, width: number, height: number): { columns: number; perPage: number } {
+  if (width === 0) return { columns: 1, perPage: most }; // not measured yet: no pages that go at once
   const columnsAtMost = Math.max(1, Math.floor(width / smallestWidth));
   const rowsAtMost = Math.max(1, Math.floor(height / smallestHeight));
-  const perPage = Math.min(25, columnsAtMost * rowsAtMost);
+  const perPage = Math.min(most, columnsAtMost * rowsAtMost);
   const shown = Math.max(1, Math.min(count, perPage));
   let columns = 1;
   let best = 0;
