@@ -47,6 +47,7 @@ func checkCookies(t *testing.T, h *house, all []given) []string {
 // TestT22Cookies goes the whole way of a host and three guests, and parses
 // every Set-Cookie of every answer.
 func TestT22Cookies(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	console := h.Door + "/m/" + h.Meeting
 	host := h.asHost(t)

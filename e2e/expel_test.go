@@ -72,12 +72,12 @@ func expelledAtOnce(t *testing.T, host, desk, guest, third *person) {
 	last := eval[sight](desk, `seen["`+gone+`"]`)
 	t.Logf("last frame of the expelled at the host: %d ms after the click", last.At-clicked)
 	t.Logf("its last packet at the host: %d ms after the click", int(last.Packet)-clicked)
-	if last.At-clicked > 1000 {
+	if last.At-clicked > int(bound.Milliseconds()) {
 		t.Errorf("the host decoded frames of the expelled for %d ms after the click", last.At-clicked)
 	}
 	left := eval[sight](desk, `seen["`+kept+`"]`)
 	t.Logf("the one who stays, at the host: longest time without a frame %d ms, %d packets lost", left.Worst, left.Lost-left.First)
-	if left.Worst > 1000 || left.Lost > left.First || peers() != before {
+	if left.Worst > int(bound.Milliseconds()) || left.Lost > left.First || peers() != before {
 		t.Errorf("the one who stays was disturbed: %+v, connections %s, want %s", left, peers(), before)
 	}
 	if n := eval[int](guest, `document.querySelectorAll("a.button, form[action$='/enter']").length`); n > 0 {

@@ -30,6 +30,7 @@ func deaf(t *testing.T) string {
 // TestProviderDown takes the provider away: who would sign in is told, and who
 // proves a mailbox still enters. When it is back, so is the way.
 func TestProviderDown(t *testing.T) {
+	t.Parallel()
 	i := openInside(t)
 	i.now(t)
 	console := i.Door + "/m/" + i.Meeting
@@ -57,6 +58,7 @@ func TestProviderDown(t *testing.T) {
 // TestMailServerDown has no mail leave: the host sees which invitations will be
 // sent again, and the guest is told that the code did not leave.
 func TestMailServerDown(t *testing.T) {
+	t.Parallel()
 	smtp := deaf(t)
 	i := openInside(t, func(c *built.Config) {
 		sender, err := mail.New(mail.Config{Addr: smtp, TLS: "none", DangerouslyPlain: true, From: "visio@hospital.example"})
@@ -80,6 +82,7 @@ func TestMailServerDown(t *testing.T) {
 // TestConferenceServerDown takes LiveKit away: who would enter reads why, on a
 // page of the door, and enters when it is back.
 func TestConferenceServerDown(t *testing.T) {
+	t.Parallel()
 	nobody, err := livekit.New(livekit.Config{URL: "http://" + deaf(t), Key: "key", Secret: strings.Repeat("s", 32), Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +95,7 @@ func TestConferenceServerDown(t *testing.T) {
 	host.answers(console, v.admission(), "admit")
 	start := time.Now()
 	host.open(console).submit("/enter", nil).want(http.StatusServiceUnavailable, "Un instant")
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > bound {
 		t.Errorf("it took %v to say so", took)
 	}
 	if !strings.HasPrefix(host.at.String(), i.Door) || host.header.Get("Retry-After") == "" {
@@ -116,8 +119,8 @@ func openRedis(t *testing.T, s *storetest.Server, changes ...func(*built.Config)
 	}}, changes...)...)
 }
 
-// busy fails the test unless every page answers that it is our side, within a
-// second.
+// busy fails the test unless every page answers that it is our side, and soon:
+// in less than a second on a machine that is not busy itself.
 func busy(t *testing.T, v *visitor, addresses ...string) {
 	t.Helper()
 	for _, a := range addresses {
@@ -125,8 +128,9 @@ func busy(t *testing.T, v *visitor, addresses ...string) {
 		v.open(a)
 		took := time.Since(start)
 		v.want(http.StatusServiceUnavailable, "Un instant")
-		if took > time.Second {
-			t.Errorf("%s answered after %v, want less than 1 s", short(a), took)
+		t.Logf("%s answered after %v", short(a), took.Round(time.Millisecond))
+		if took > bound {
+			t.Errorf("%s answered after %v", short(a), took)
 		}
 		if v.header.Get("Retry-After") == "" {
 			t.Errorf("%s does not say when to try again", short(a))
@@ -137,6 +141,7 @@ func busy(t *testing.T, v *visitor, addresses ...string) {
 // TestT63RedisDownAtStart opens the house before its redis-server answers:
 // pages say so at once, and the house needs no second start.
 func TestT63RedisDownAtStart(t *testing.T) {
+	t.Parallel()
 	redis := storetest.StartRedis(t)
 	secret := []byte(strings.Repeat("s", 32))
 	keep := func(c *built.Config) { c.Secret = secret }
@@ -209,7 +214,7 @@ func TestT63RedisStops(t *testing.T) {
 	}
 	s := eval[sight](desk, `seen["`+kept+`"]`)
 	t.Logf("while redis was away: longest time without a frame %d ms", s.Worst)
-	if s.Worst > 1000 {
+	if s.Worst > int(bound.Milliseconds()) {
 		t.Errorf("the picture stood still for %d ms", s.Worst)
 	}
 

@@ -14,6 +14,7 @@ import (
 // TestT20FramesStayBlank puts the console, an invitation and the room into
 // frames of somebody else's page, in the browser of the signed-in host.
 func TestT20FramesStayBlank(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	host := hostSignsIn(t, h)
 	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -14,6 +14,7 @@ import (
 // that a stranger must not tell apart, and no more than that page for what
 // hangs below.
 func TestBadLinks(t *testing.T) {
+	t.Parallel()
 	i := openInside(t)
 	i.now(t)
 	good := strings.TrimPrefix(i.link(t, "J. D."), i.Door+"/i/")
@@ -55,6 +56,7 @@ func TestBadLinks(t *testing.T) {
 
 // TestLinkOfAnotherMeeting takes what one meeting gave and shows it to another.
 func TestLinkOfAnotherMeeting(t *testing.T) {
+	t.Parallel()
 	i := openInside(t)
 	i.now(t)
 	first, firstMeeting := i.link(t, "J. D."), i.Meeting
@@ -94,6 +96,7 @@ func TestLinkOfAnotherMeeting(t *testing.T) {
 
 // TestCodeOfAnotherInvitation types one guest's code at another's link.
 func TestCodeOfAnotherInvitation(t *testing.T) {
+	t.Parallel()
 	i := openInside(t)
 	i.now(t)
 	first, two := i.visitor(t), i.visitor(t)
@@ -119,6 +122,7 @@ func TestCodeOfAnotherInvitation(t *testing.T) {
 // TestLinkBeforeAndAfter opens a link too early, and one of a meeting that ends
 // while somebody waits.
 func TestLinkBeforeAndAfter(t *testing.T) {
+	t.Parallel()
 	i := openInside(t, func(c *built.Config) { c.Grace = time.Nanosecond })
 	now := time.Now()
 	i.meet(t, now.Add(2*time.Hour), now.Add(3*time.Hour), "J. D. <"+jeanne+">")

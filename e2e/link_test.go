@@ -39,6 +39,7 @@ func scanners() []string {
 // TestT01ScannersChangeNothing lets scanners look at a link, and then compares
 // all that redis-server holds.
 func TestT01ScannersChangeNothing(t *testing.T) {
+	t.Parallel()
 	redis := storetest.StartRedis(t)
 	h := openHouse(t, "--redis", redis.URL())
 	host := h.asHost(t)
@@ -67,6 +68,7 @@ func TestT01ScannersChangeNothing(t *testing.T) {
 // TestT03SecondBrowserWaits opens one link in two browsers: the second is told
 // and waits although it proves the same person, and the host sees both.
 func TestT03SecondBrowserWaits(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	console := h.Door + "/m/" + h.Meeting
 	host := h.asHost(t)

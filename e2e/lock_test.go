@@ -97,7 +97,7 @@ func TestT42HostReturns(t *testing.T) {
 	took := time.Since(start)
 	guest.sees(desk.identity(), 5)
 	t.Logf("the host was back in the locked meeting in %v", took.Round(time.Millisecond))
-	if took > 5*time.Second {
-		t.Errorf("the host was back after %v, want less than 5 s", took)
+	if took > 5*bound { // two pages, a browser's permissions, and LiveKit
+		t.Errorf("the host was back after %v", took)
 	}
 }

@@ -49,6 +49,7 @@ func (p *person) speaks(lang string) {
 // TestLooks takes the pictures of the waiting room, the console and the room as
 // they are in a real meeting, and lets axe read them.
 func TestLooks(t *testing.T) {
+	t.Parallel()
 	axe := checker(t)
 	h := openHouse(t)
 	host, desk, guest, third := gather(t, h)

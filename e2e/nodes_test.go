@@ -184,6 +184,7 @@ func (b *balanced) inside() <-chan struct{} {
 // put out at the other node; then their node is killed: nobody of it is shown
 // as connected any more, and they come back by the node that is left.
 func TestT39NodeFalls(t *testing.T) {
+	t.Parallel()
 	p := openPair(t)
 	links := p.meets(t, "anna", "bruno", "carla")
 	console := p.Door + "/m/" + p.Meeting

@@ -214,6 +214,7 @@ var personalLink = regexp.MustCompile(`https://visio\.test:\d+/i/[A-Za-z0-9_-]+`
 // making: code flow with PKCE, a client proved by its key, signed userinfo, the
 // issuer in the answer (RFC 9207), and what the host reads of it.
 func TestT13CertifiedProvider(t *testing.T) {
+	t.Parallel()
 	_, door, _, client := certifiedSite(t)
 	host := newVisitor(t, client)
 	host.open(door+"/").submit("/signin", one("provider", "key")).signsInAs("ada card")
@@ -243,6 +244,7 @@ func TestT13CertifiedProvider(t *testing.T) {
 // TestT13CertifiedProviderStrict asks for a level and two factors. What comes back
 // is checked: a password is not enough, a card is.
 func TestT13CertifiedProviderStrict(t *testing.T) {
+	t.Parallel()
 	_, door, _, client := certifiedSite(t)
 	weak := newVisitor(t, client)
 	weak.open(door+"/").submit("/signin", one("provider", "strict")).signsInAs("ada password")
@@ -256,6 +258,7 @@ func TestT13CertifiedProviderStrict(t *testing.T) {
 // TestT15CertifiedProviderEnds changes the keys while people are signed in, and
 // signs out from either side.
 func TestT15CertifiedProviderEnds(t *testing.T) {
+	t.Parallel()
 	_, door, c, client := certifiedSite(t)
 	signIn := func() *visitor {
 		v := newVisitor(t, client)
@@ -298,6 +301,7 @@ func TestT15CertifiedProviderEnds(t *testing.T) {
 // name (CSP form-action), and nobody knows all hosts on the way through a
 // provider.
 func TestSignInPageOnAnotherHost(t *testing.T) {
+	t.Parallel()
 	s, door, _, _ := certifiedSite(t)
 	p := newPerson(t, &house{CA: filepath.Join(filepath.Dir(s.config), "cert.pem")}, "ada", "en")
 	p.at(door + "/")

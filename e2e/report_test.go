@@ -8,6 +8,7 @@ import (
 // TestReport has the host remove and report somebody by the button of the
 // console, and takes pictures of what it says after, in both lights.
 func TestReport(t *testing.T) {
+	t.Parallel()
 	axe := checker(t)
 	h := openHouse(t)
 	host := hostSignsIn(t, h)

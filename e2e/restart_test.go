@@ -14,6 +14,7 @@ import (
 // somebody out, and restarts the door before it is back: they stay out, and the
 // store learns of it from the journal.
 func TestT38DoorRestartsWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
 	redis := storetest.StartRedis(t)
 	state, secret := t.TempDir(), []byte(strings.Repeat("s", 48))
 	same := func(c *built.Config) { c.State, c.Secret = state, secret }

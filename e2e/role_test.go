@@ -11,6 +11,7 @@ import (
 // TestT41NoHostButTheHost has guests claim in every way they can say it that
 // they are the host.
 func TestT41NoHostButTheHost(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	console := h.Door + "/m/" + h.Meeting
 	host := h.asHost(t)

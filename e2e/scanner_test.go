@@ -51,6 +51,7 @@ func (p *person) scan(link string, fill string) (pages []string, acts int) {
 // sits at. It gets no session and no seat, and the person, in a browser of their
 // own, enters with the code that is in the mailbox.
 func TestT02ScannersThatSubmitForms(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	for name, c := range map[string]struct {
 		who, address, fill string

@@ -199,6 +199,7 @@ func ask(t *testing.T, c *http.Client, u string) (int, string) {
 // TestServe runs the product as an administrator does: check, serve, look at
 // it, take its store away, give it back, end it.
 func TestServe(t *testing.T) {
+	t.Parallel()
 	redis := storetest.Redis(t)
 	s := newSite(t, redis)
 	if out, err := exec.CommandContext(t.Context(), product(t), "check", "--config", s.config).CombinedOutput(); err != nil {
@@ -228,6 +229,7 @@ func TestServe(t *testing.T) {
 // TestServeWithoutRedis opens the door while the store is away: pages that need
 // it say so, and readiness tells the load balancer.
 func TestServeWithoutRedis(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "redis://"+freeAddress(t))
 	s.serve(t)
 	c := s.client(t)

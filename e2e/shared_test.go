@@ -10,6 +10,7 @@ import (
 // TestSharedCode has a host open a code in the console and read it out: who
 // calls with it is seen as nobody verified, and is let in by the host.
 func TestSharedCode(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	host := h.asHost(t)
 	console := host.at.String()

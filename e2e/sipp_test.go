@@ -115,6 +115,7 @@ func (v *visitor) waits(console, name string) bool {
 // TestRoomDevices has sipp call as different devices do. Each must be greeted,
 // and those that type number and code must be seen by the host.
 func TestRoomDevices(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	host := h.asHost(t)
 	console := host.at.String()
@@ -163,6 +164,7 @@ func TestRoomDevices(t *testing.T) {
 // TestT53TricksMoveNothing plays redirections and foreign contacts while a
 // canary listens where they lead.
 func TestT53TricksMoveNothing(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	canary, err := net.ListenPacket("udp", "127.0.0.99:5999")
 	if err != nil {
@@ -179,6 +181,7 @@ func TestT53TricksMoveNothing(t *testing.T) {
 // TestT50RealScannersFindNothing runs the scanners that everybody with a public
 // address meets every day.
 func TestT50RealScannersFindNothing(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	_, port, err := net.SplitHostPort(h.Dialin.SIP)
 	if err != nil {

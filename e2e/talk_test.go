@@ -44,6 +44,7 @@ func TestHostTalksAndRenames(t *testing.T) {
 // the moment in which the host presses. It is their second change: the first one
 // brings a warning, which moves the buttons.
 func TestT21AChangedNameTakesNoPress(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	host := hostSignsIn(t, h)
 	guest := guestWaits(t, h, "M. L.", marc, "en")

@@ -63,6 +63,7 @@ func (h possessions) dial(t *testing.T, house *house, address string) int {
 // TestT34WaitingReachesNothing crawls the room's origin and the relay as
 // somebody who waits, and counts the bytes the conference server received.
 func TestT34WaitingReachesNothing(t *testing.T) {
+	t.Parallel()
 	i := openInside(t)
 	i.now(t)
 	host := i.console(t)
