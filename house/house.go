@@ -7,6 +7,7 @@ package house
 import (
 	"context"
 	"crypto/hkdf"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
@@ -136,7 +137,10 @@ func New(c Config) (*House, error) {
 		oidc, err = auth.New(c.OIDC)
 		add(err)
 	}
-	c.Turn.Secret, c.Turn.Logger = h.key("turn"), c.Logger
+	// Of this process alone: another node, or this one after a restart, would
+	// take kept credentials without knowing who was cut.
+	c.Turn.Secret, c.Turn.Logger = make([]byte, sha256.Size), c.Logger
+	_, _ = rand.Read(c.Turn.Secret) // it does not fail
 	h.Turn, err = turn.New(c.Turn)
 	add(err)
 	c.Pages.Logger = c.Logger

@@ -40,7 +40,8 @@ const (
 
 // Config is everything a Server needs to know.
 type Config struct {
-	// Secret is shared by all nodes that issue or accept credentials.
+	// Secret makes the credentials. Servers that share it take each other's,
+	// and those of before a restart, whatever was cut elsewhere or before.
 	// Required, at least 32 bytes.
 	Secret []byte
 

@@ -57,8 +57,8 @@ func TestT37HundredExpelled(t *testing.T) {
 			t.Parallel()
 			redis := storetest.StartRedis(t)
 			b := recorded(t, s)
-			n := openNodes(t, s, b, openRedis(t, redis), openRedis(t, redis))
-			run(t, trial{by: n[0], at: n[1], backend: b, n: expulsions, goal: time.Second})
+			n := openNodes(t, s, b, openRedis(t, redis), openRedis(t, redis), openRedis(t, redis))
+			run(t, trial{by: n[0], at: n[1], aside: n[2], backend: b, n: expulsions, goal: time.Second})
 		})
 	})
 	t.Run("a conference server that removes nobody", func(t *testing.T) {
@@ -121,6 +121,7 @@ var _ conference.Backend = idle{}
 // another.
 type trial struct {
 	by, at  *node
+	aside   *node // has nobody of the meeting; nil: none
 	backend *tape
 	n       int
 	goal    time.Duration
@@ -320,6 +321,9 @@ func (c trial) replay(t *testing.T, gone []*guest) {
 	nodes := []*node{c.at}
 	if c.by != c.at {
 		nodes = append(nodes, c.by)
+	}
+	if c.aside != nil {
+		nodes = append(nodes, c.aside)
 	}
 	for _, n := range nodes {
 		for _, p := range gone {
