@@ -162,7 +162,7 @@ func New(c Config) (*House, error) {
 		return nil, err
 	}
 	h.Lobby.AddCutter(lobby.Channel{Name: "signalling", Cutter: h.Gateway})
-	h.Lobby.AddCutter(lobby.Channel{Name: "relay", Cutter: h.Turn})
+	h.Lobby.AddRelay("relay", h.Turn)
 	if err := h.phone(); err != nil {
 		return nil, err
 	}

@@ -92,6 +92,16 @@ type Channel struct {
 	Cutter
 }
 
+// Relay carries media beside the connections that the front counts. Holds MUST
+// answer whether it has relays of an admission on this node or would give any;
+// Rest MUST end them if idle says so, asked while none is given, and give none
+// until it issues credentials again.
+type Relay interface {
+	Cutter
+	Holds(admission string) bool
+	Rest(ctx context.Context, admission string, idle func() bool) error
+}
+
 // Config says what the lobby stands on.
 type Config struct {
 	Documents Documents
@@ -167,6 +177,7 @@ type Lobby struct {
 	lost     chan struct{} // losses has something
 	posting  chan struct{} // a mail may be due
 	pace     pace
+	relay    Relay // nil: none
 }
 
 // The bounds of a meeting's opening hours.
@@ -243,6 +254,12 @@ func (l *Lobby) Open(ctx context.Context) error {
 
 // AddCutter adds a channel that an expulsion must end. Call it before Run.
 func (l *Lobby) AddCutter(c Channel) { l.c.Cutters = append(l.c.Cutters, c) }
+
+// AddRelay adds the relay as a channel. Call it before Run.
+func (l *Lobby) AddRelay(name string, r Relay) {
+	l.relay = r
+	l.AddCutter(Channel{Name: name, Cutter: r})
+}
 
 // Defaults answers the settings of a meeting whose host does not say.
 func (l *Lobby) Defaults() meeting.Settings {

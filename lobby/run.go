@@ -113,6 +113,7 @@ func (l *Lobby) renew(ctx context.Context, w *live, now time.Time) {
 	before := time.Unix(0, w.at.Load())
 	ev, err := l.c.Documents.Events(ctx, w.id, last, 1)
 	snap := w.snap.Load()
+	l.rest(ctx, w, snap, now, err != nil)
 	switch {
 	case err != nil:
 		return // the store is away: nothing is renewed, nobody live is lost
@@ -128,6 +129,40 @@ func (l *Lobby) renew(ctx context.Context, w *live, now time.Time) {
 	}
 }
 
+// restAfter is how long a relay works on without a connection of its
+// participant: a page that lost its network opens another within seconds.
+const restAfter = 15 * time.Second
+
+// rest ends the relays of those who are connected nowhere any more. They may
+// come back; but a client that only closes its web socket must not hear and be
+// heard while the host reads that it is gone (T39). With the store away nobody
+// can come back, so nobody rests.
+func (l *Lobby) rest(ctx context.Context, w *live, snap *Snapshot, now time.Time, away bool) {
+	if l.relay == nil || snap == nil {
+		return
+	}
+	var late []*Seat
+	w.mu.Lock()
+	for id, s := range w.seats {
+		switch {
+		case away || s.channels.Load() > 0 || snap.elsewhere[id]:
+			s.met.Store(now.UnixNano())
+		case now.UnixNano()-s.met.Load() > int64(restAfter) && l.relay.Holds(id):
+			late = append(late, s)
+		}
+	}
+	w.mu.Unlock()
+	for _, s := range late {
+		idle := func() bool {
+			newest, ok := l.seatOf(s.Admission)
+			return s.channels.Load() == 0 && (!ok || newest.channels.Load() == 0)
+		}
+		if err := l.relay.Rest(ctx, s.Admission, idle); err != nil {
+			l.log.WarnContext(ctx, "relay does not rest", slog.String("admission", s.Admission), slog.Any("error", err))
+		}
+	}
+}
+
 // forget drops the seats that are not used any more, and the row when nothing
 // of it is.
 func (l *Lobby) forget(w *live, now time.Time) bool {
@@ -136,7 +171,9 @@ func (l *Lobby) forget(w *live, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	idle := func(s *Seat) bool {
-		return now.Unix()-s.used.Load() > int64(seatAge.Seconds()) && s.channels.Load() == 0 && s.watched.Load() == 0
+		return now.Unix()-s.used.Load() > int64(seatAge.Seconds()) && s.channels.Load() == 0 && s.watched.Load() == 0 &&
+			// What the relay would still give must be cut with the rest.
+			(l.relay == nil || !l.relay.Holds(s.Admission))
 	}
 	for id, s := range w.seats {
 		if !idle(s) {

@@ -23,6 +23,7 @@ type Seat struct {
 	used      atomic.Int64 // unix seconds of the last request
 	channels  atomic.Int32 // live connections held by the front
 	watched   atomic.Int32 // by streams, which are no connections into the room
+	met       atomic.Int64 // unix nanoseconds when a connection was last there, at any node, by the sweep
 	over      chan struct{}
 	once      sync.Once
 	gone      atomic.Bool // forgotten for want of use
@@ -139,6 +140,7 @@ func (l *Lobby) sit(ctx context.Context, pass string, finger [32]byte, now time.
 	}
 	s := &Seat{Meeting: id, Admission: admission, of: f, mac: mac, finger: finger, over: make(chan struct{}), moved: func() { l.wake(id) }}
 	s.used.Store(now.Unix())
+	s.met.Store(now.UnixNano())
 	s, no := l.place(f, s, now)
 	if no != nil {
 		return nil, Info{}, no

@@ -33,9 +33,11 @@ type grant struct {
 	// clock's reading at the last one.
 	left, filled atomic.Int64
 
-	// tuples and forget are guarded by Server.mu. forget is when a cut
-	// grant may be dropped, because nothing can open it any more.
+	// tuples, rests and forget are guarded by Server.mu. A grant that rests
+	// opens nothing until Issue. forget is when a cut one may be dropped,
+	// because nothing can open it any more.
 	tuples map[*tuple]struct{}
+	rests  bool
 	forget time.Time
 }
 
@@ -82,6 +84,34 @@ func (s *Server) Cut(ctx context.Context, admission string) error {
 	return err
 }
 
+// Rest ends the relays of an admission if it is idle, and gives it no other
+// until Issue is called for it again: a relay that nobody signals beside is
+// one whose participant is not seen. idle is asked with nothing issued
+// meanwhile; it must not block.
+func (s *Server) Rest(ctx context.Context, admission string, idle func() bool) error {
+	s.mu.Lock()
+	g := s.grants[admission]
+	if g == nil || g.rests || !idle() {
+		s.mu.Unlock()
+		return nil
+	}
+	g.rests = true
+	tuples := g.held()
+	s.mu.Unlock()
+	err := end(tuples)
+	s.log.InfoContext(ctx, "relays rest", slog.String("admission", admission), slog.Int("relays", len(tuples)))
+	return err
+}
+
+// Holds reports whether the admission has relays here, or credentials that
+// would open one.
+func (s *Server) Holds(admission string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.grants[admission]
+	return g != nil && !g.rests && !g.dead(time.Now().UnixNano())
+}
+
 // Live returns how many relays the admission holds.
 func (s *Server) Live(admission string) int {
 	s.mu.Lock()
@@ -114,13 +144,21 @@ func (s *Server) extend(admission string, expires, now time.Time) bool {
 		s.swept = now
 		s.forget(time.Now())
 	}
-	return s.extended(admission, expires) != nil
+	g := s.extended(admission, expires)
+	if g == nil {
+		return false
+	}
+	g.rests = false
+	return true
 }
 
 // claim is extend for credentials that were shown; nil when they are refused.
 func (s *Server) claim(admission string, expires time.Time) *grant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if g := s.grants[admission]; g != nil && g.rests {
+		return nil
+	}
 	return s.extended(admission, expires)
 }
 
@@ -141,7 +179,7 @@ func (s *Server) attach(t *tuple) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.closing || t.grant.cut.Load():
+	case s.closing || t.grant.cut.Load() || t.grant.rests:
 		return errRefused
 	case len(t.grant.tuples) >= s.c.Quota:
 		return errRefused
