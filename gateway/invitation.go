@@ -103,6 +103,17 @@ func (s *Server) code(w http.ResponseWriter, r *http.Request, code int, trouble 
 		Frame: s.frame(w, r), Link: r.PathValue("link"), SMS: v.Invitation.Code.By() == meeting.Telephone,
 		Trouble: trouble, Left: left, ResendsLeft: v.Invitation.CodesLeft(now),
 	}
+	works := v.Invitation.Code.Works(now)
+	switch trouble {
+	case web.CodeUnsent:
+		p.Open = works > 1 // nobody has the newest
+	case web.CodeTooMany:
+		p.Open = works > 0
+	case web.CodePartial:
+		if p.Left = v.Invitation.Code.TriesLeft(); p.Left == 0 {
+			p.Trouble = web.CodeSpent
+		}
+	}
 	p.Mailbox, p.Phone = s.boxes(&v.Invitation)
 	p.Path = "/i/" + p.Link + "/code"
 	if n := len(v.Invitation.Code.Sent); n > 0 {
@@ -142,7 +153,9 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 	var no *meeting.Refusal
 	if errors.As(err, &no) {
 		switch no.Reason {
-		case meeting.WrongCode, meeting.Invalid:
+		case meeting.Invalid:
+			return s.code(w, r, http.StatusUnprocessableEntity, web.CodePartial, 0)
+		case meeting.WrongCode:
 			return s.code(w, r, http.StatusUnprocessableEntity, web.CodeWrong, no.Left)
 		case meeting.CodeSpent:
 			return s.code(w, r, http.StatusUnprocessableEntity, web.CodeSpent, 0)

@@ -210,8 +210,14 @@ func (s *site) ask(v *visitor, m *held, name string) string {
 	return s.box.code(m.mails[name])
 }
 
-// expire makes an invitation's code ten minutes old.
+// expire makes an invitation's codes ten minutes old.
 func (s *site) expire(m *held, name string) {
+	s.t.Helper()
+	s.rewrite(m, name, `"expires":"[^"]*"`, `"expires":"`+time.Now().Add(-time.Second).Format(time.RFC3339Nano)+`"`)
+}
+
+// rewrite changes what is stored of an invitation.
+func (s *site) rewrite(m *held, name, what, with string) {
 	s.t.Helper()
 	docs, err := s.valve.All(s.t.Context(), m.id)
 	if err != nil {
@@ -221,7 +227,7 @@ func (s *site) expire(m *held, name string) {
 		if !strings.Contains(string(d.Value), `"name":"`+name+`"`) {
 			continue
 		}
-		old := regexp.MustCompile(`"expires":"[^"]*"`).ReplaceAll(d.Value, []byte(`"expires":"`+time.Now().Add(-time.Second).Format(time.RFC3339Nano)+`"`))
+		old := regexp.MustCompile(what).ReplaceAll(d.Value, []byte(with))
 		_, _, err := s.valve.Commit(context.WithoutCancel(s.t.Context()), m.id, store.Commit{
 			Reads: map[string]uint64{doc: d.Version}, Writes: []store.Write{{Name: doc, Value: old}},
 		})

@@ -107,6 +107,25 @@ func (v *Invitation) CodesLeft(now time.Time) int {
 	return max(0, CodesPerDay-len(recent(v.Code.Sent, now)))
 }
 
+// Works returns how many of the codes sent work now.
+func (c *Code) Works(now time.Time) int {
+	n := 0
+	for i := range c.Open {
+		if c.Open[i].works(now) {
+			n++
+		}
+	}
+	return n
+}
+
+// TriesLeft returns how many wrong answers the newest code bears.
+func (c *Code) TriesLeft() int {
+	if len(c.Open) == 0 {
+		return CodeTries
+	}
+	return max(0, CodeTries-c.Open[len(c.Open)-1].Tries)
+}
+
 // TryCode checks a typed code against those sent for ONE invitation. A used, an
 // expired and a foreign code get the same answer and cost a try alike (T08).
 //

@@ -14,6 +14,7 @@ const (
 	CodeExpired             // too old, or used
 	CodeUnsent              // what carries codes does not answer
 	CodeTooMany             // no more codes today
+	CodePartial             // what was typed is no six digits; Left tries remain, none is spent
 )
 
 // Code is where the six digits are typed.
@@ -26,6 +27,8 @@ type Code struct {
 	SMS     bool
 	Trouble CodeTrouble
 	Left    int
+	// Open is whether a code that was sent before still works.
+	Open bool
 	// ResendIn is how long until another code may be sent.
 	ResendIn    time.Duration
 	ResendsLeft int
@@ -33,19 +36,20 @@ type Code struct {
 
 func (Code) file() string { return "code" }
 
-// Wrong reports whether tries remain after a wrong code.
-func (c Code) Wrong() bool { return c.Trouble == CodeWrong }
+// Wrong reports whether what was typed is to be corrected.
+func (c Code) Wrong() bool { return c.Trouble == CodeWrong || c.Trouble == CodePartial }
 
-// Fault returns what to say beside the field; empty: nothing is wrong.
+// Fault returns what is wrong; empty: nothing is.
 func (c Code) Fault() string {
 	if c.Trouble == CodeUnsent && c.SMS {
 		return "unsent_sms"
 	}
-	return [...]string{"", "wrong", "spent", "expired", "unsent", "many"}[c.Trouble%6]
+	return [...]string{"", "wrong", "spent", "expired", "unsent", "many", "partial"}[c.Trouble%7]
 }
 
-// Usable reports whether there is a code to type.
-func (c Code) Usable() bool { return c.Trouble == CodeFresh || c.Trouble == CodeWrong }
+// Usable reports whether there is a code to type: one that could not be sent, or
+// that there are no more of, leaves those before it as they were.
+func (c Code) Usable() bool { return c.Trouble == CodeFresh || c.Wrong() || c.Open }
 
 // Wait returns the seconds until another code may be sent.
 func (c Code) Wait() int { return seconds(c.ResendIn) }

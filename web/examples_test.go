@@ -64,6 +64,10 @@ func guestExamples() []example {
 	spent.Trouble, expired.Trouble, unsent.Trouble, many.Trouble = web.CodeSpent, web.CodeExpired, web.CodeUnsent, web.CodeTooMany
 	spent.ResendIn, many.ResendsLeft = 0, 0
 
+	partial, unsentOpen, manyOpen := wrong, unsent, many
+	partial.Trouble = web.CodePartial
+	unsentOpen.Open, manyOpen.Open = true, true
+
 	texted := code
 	texted.Phone, texted.SMS, texted.ResendIn = meeting.MaskPhone("+33612345642"), true, 0
 	unsentSMS := texted
@@ -109,6 +113,9 @@ func guestExamples() []example {
 		{"code-expired", expired},
 		{"code-unsent", unsent},
 		{"code-many", many},
+		{"code-partial", partial},
+		{"code-unsent-open", unsentOpen},
+		{"code-many-open", manyOpen},
 		{"name", name},
 		{"name-faulty", faulty},
 	}, waitingExamples()...)

@@ -66,10 +66,17 @@ function tickWaits() {
   }
 }
 
+// A code as the reader's own keyboard writes it, in the digits that the door
+// reads: Arabic, Persian, Devanagari, Bengali, full-width.
+const plain = (text) => text.replace(/\p{Nd}/gu, (d) => {
+  const zero = [..."0٠۰०০０"].find((z) => d >= z && d.codePointAt(0) < z.codePointAt(0) + 10);
+  return zero ? d.codePointAt(0) - zero.codePointAt(0) : d;
+});
+
 function codeField() {
   const field = id("code");
   field?.addEventListener("input", () => {
-    const digits = field.value.replace(/\D/g, "").slice(0, 6);
+    const digits = plain(field.value).replace(/\D/g, "").slice(0, 6);
     if (field.value !== digits) field.value = digits;
   });
   // A telephone that got the code as SMS offers to fill it in (WebOTP). The
