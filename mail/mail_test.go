@@ -81,6 +81,26 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Whose invitation is withdrawn is not told that the meeting is off, in neither
+// part of the mail.
+func TestWithdrawnIsNotCancelled(t *testing.T) {
+	o := open(t, false, nil)
+	s := o.sender(t, nil)
+	for lang, off := range map[string]string{"fr": "n’aura pas lieu", "en": "will not take place"} {
+		for withdrawn, want := range map[bool]int{false: 2, true: 0} {
+			i := invite(lang)
+			i.Sequence, i.Withdrawn = 1, withdrawn
+			if err := s.Cancel(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+			mails := o.mails()
+			if got := strings.Count(readable(t, mails[len(mails)-1].data), off); got != want {
+				t.Errorf("%s, withdrawn %t: says %d times that the meeting is off, want %d", lang, withdrawn, got, want)
+			}
+		}
+	}
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".txt")
