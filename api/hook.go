@@ -38,7 +38,7 @@ func EventTypes() []string {
 	for _, w := range []meeting.What{
 		meeting.Created, meeting.Invited, meeting.MailSent, meeting.Reminded, meeting.LinkRevoked, meeting.LinkReissued, meeting.CodeIssued,
 		meeting.CodeRefused, meeting.CodeProved, meeting.Knocked, meeting.Turned, meeting.LetIn, meeting.Entered, meeting.Gone,
-		meeting.PutOut, meeting.WasLocked, meeting.WasUnlocked, meeting.WasEnded, meeting.WasCancelled, meeting.WasAltered,
+		meeting.PutOut, meeting.WasCut, meeting.WasLocked, meeting.WasUnlocked, meeting.WasEnded, meeting.WasCancelled, meeting.WasAltered,
 		meeting.DialSlowed, meeting.WasHeld, meeting.WasAsked, meeting.Replied, meeting.Renamed, meeting.Stayed, meeting.Lapsed,
 	} {
 		list = append(list, string(w))

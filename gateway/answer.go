@@ -5,8 +5,10 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"vestibule/lobby"
 	"vestibule/meeting"
@@ -160,12 +162,9 @@ type cutBook struct {
 const maxCuts = 256
 
 func (b *cutBook) keep(admission string, cuts []lobby.Cut) {
-	words := map[string]web.Cutting{
-		"conference": web.CutConference, "signalling": web.CutSignalling, "relay": web.CutRelay, "link": web.CutLink, "phone": web.CutPhone,
-	}
 	list := make([]web.Cut, 0, len(cuts))
 	for _, c := range cuts {
-		list = append(list, web.Cut{What: words[c.What], Took: c.Took, OK: c.Err == nil})
+		list = append(list, web.Cut{What: cutting(c.What), Took: c.Took, OK: c.Err == nil})
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -178,6 +177,28 @@ func (b *cutBook) keep(admission string, cuts []lobby.Cut) {
 		delete(b.cuts, b.order[0])
 		b.order = b.order[1:]
 	}
+}
+
+// cutting is the word of a channel that was cut.
+func cutting(channel string) web.Cutting {
+	return map[string]web.Cutting{
+		"conference": web.CutConference, "signalling": web.CutSignalling, "relay": web.CutRelay, "link": web.CutLink,
+		"phone": web.CutPhone, "nodes": web.CutNodes,
+	}[channel]
+}
+
+// reported are the cuts of an admission as the meeting's events tell them, by
+// whichever node; while the store does not know, as they were here.
+func (b *cutBook) reported(recent []meeting.Entry, admission string) []web.Cut {
+	i := slices.IndexFunc(recent, func(e meeting.Entry) bool { return e.What == meeting.WasCut && e.Admission == admission })
+	if i < 0 {
+		return b.of(admission)
+	}
+	list := make([]web.Cut, 0, len(recent[i].Cuts))
+	for _, c := range recent[i].Cuts {
+		list = append(list, web.Cut{What: cutting(c.What), Took: time.Duration(c.Milliseconds) * time.Millisecond, OK: c.Confirmed})
+	}
+	return list
 }
 
 func (b *cutBook) of(admission string) []web.Cut {

@@ -249,7 +249,7 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 			entry.By = snap.HostName(e.By)
 		}
 		if e.What == meeting.PutOut {
-			entry.Cuts = s.cuts.of(e.Admission)
+			entry.Cuts = s.cuts.reported(snap.Recent, e.Admission)
 		}
 		list = append(list, entry)
 	}

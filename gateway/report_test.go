@@ -43,6 +43,31 @@ func TestReportFromTheConsole(t *testing.T) {
 	}
 }
 
+// TestT37EveryConsoleTellsWhatWasCut expels at one node whom another holds: what
+// was cut stands in the console of either, with the other node's word.
+func TestT37EveryConsoleTellsWhatWasCut(t *testing.T) {
+	t.Parallel()
+	one, two := twins(t, false)
+	h := one.host(doctor())
+	m := h.meet(nil, "Jane Doe")
+	h.opens(m)
+	g, a := h.inside(m, "Jane Doe")
+	ws := g.via(two).joins()
+	eventually(t, "the first node knows who is at the second", func() bool {
+		snap := m.snapshot()
+		adm, _ := snap.Admission(a)
+		return one.Lobby.Present(snap, &adm)
+	})
+	h.expels(m, a)
+	ws.ended(t)
+	for _, v := range []*visitor{h, h.via(two)} {
+		eventually(t, "the console tells what was cut", func() bool {
+			page := v.get(m.path("")).body
+			return strings.Contains(page, "connections cut in") && strings.Contains(page, "link and code dead in") && strings.Contains(page, "other servers: cut in")
+		})
+	}
+}
+
 // TestT38SignedOutHostIsForgotten has the provider end a host's sign-in just
 // before the store goes away: who was host a while ago may put people out then,
 // who has signed out may not.

@@ -118,6 +118,13 @@ func (w *wire) Release(ctx context.Context, owner string, m meeting.ID, until, n
 	return w.keeper.Release(ctx, owner, m, until, next)
 }
 
+func (w *wire) Roster(ctx context.Context, m meeting.ID, node string, who []byte, life time.Duration) ([][]byte, error) {
+	if err := w.gone(); err != nil {
+		return nil, err
+	}
+	return w.keeper.Roster(ctx, m, node, who, life)
+}
+
 func (w *wire) Watch(ctx context.Context, wake func(meeting.ID)) error {
 	return w.keeper.Watch(ctx, func(m meeting.ID) {
 		if !w.deaf.Load() && !w.away.Load() {

@@ -49,6 +49,9 @@ func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, atte
 	defer cancel()
 	start := time.Now()
 	u.at = start
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	far := l.lookFar(ctx, &wg, &u)
 	err := l.on(ctx, u.meeting, u.admission, attempt, meeting.Expel{By: host, Incident: u.incident})
 	var no *meeting.Refusal
 	if errors.As(err, &no) && no.Reason != meeting.Busy {
@@ -61,17 +64,39 @@ func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, atte
 	}
 	took := time.Since(start)
 	l.outlaw(&u, err == nil)
-	var wg sync.WaitGroup
 	if err != nil {
 		l.log.WarnContext(ctx, "expulsion not confirmed", slog.String("meeting", string(u.meeting)), slog.String("admission", u.admission), slog.Any("error", err))
 		wg.Go(func() { l.note(ctx, &u) }) // no channel waits for the disk
 	} else {
 		l.log.InfoContext(ctx, "expelled", slog.String("meeting", string(u.meeting)), slog.String("admission", u.admission))
 	}
+	var nodes []Cut
+	wg.Go(func() { nodes = far(err == nil) })
 	cuts := append([]Cut{{What: "link", Took: took, Err: err}}, l.cut(ctx, u.meeting, u.admission, meeting.Removed)...)
 	wg.Wait()
+	cuts = append(cuts, nodes...)
 	l.report(ctx, &u, cuts, err == nil)
+	if err == nil {
+		l.tellCuts(ctx, &u, host, cuts, attempt)
+	}
 	return cuts, nil
+}
+
+// tellCuts writes what was cut beside the expulsion, for the consoles of other
+// nodes and hosts.
+func (l *Lobby) tellCuts(ctx context.Context, u *unconfirmed, host meeting.Key, cuts []Cut, attempt string) {
+	if err := l.on(ctx, u.meeting, u.admission, tag("cut", attempt), meeting.Severed{By: host, Cuts: told(cuts)}); err != nil {
+		l.log.WarnContext(ctx, "what was cut is not noted", slog.String("admission", u.admission), slog.Any("error", err))
+	}
+}
+
+// told are cuts as they are kept.
+func told(cuts []Cut) []meeting.Cut {
+	list := make([]meeting.Cut, 0, len(cuts))
+	for _, c := range cuts {
+		list = append(list, meeting.Cut{What: c.What, Milliseconds: c.Took.Milliseconds(), Confirmed: c.Err == nil})
+	}
+	return list
 }
 
 // report opens the incident, where the host asked for one, or notes that it is

@@ -51,10 +51,7 @@ func (l *Lobby) freeze(ctx context.Context, u *unconfirmed, now time.Time) error
 	i := meeting.Incident{
 		Reference: u.incident, At: u.at, Meeting: u.meeting, Title: s.Meeting.Title, Admission: a.ID,
 		Person: a.Person, Name: a.Name, Invited: s.Invitations[a.Invitation].Name, Role: a.Role, Agent: a.Agent,
-		Line: a.Line, Knocked: a.Knocked, Entered: a.Entered, By: s.contact(a.DecidedBy), Cuts: []meeting.Cut{}, Until: now.Add(l.c.KeepIncidents),
-	}
-	for _, c := range u.cuts {
-		i.Cuts = append(i.Cuts, meeting.Cut{What: c.What, Milliseconds: c.Took.Milliseconds(), Confirmed: c.Err == nil})
+		Line: a.Line, Knocked: a.Knocked, Entered: a.Entered, By: s.contact(a.DecidedBy), Cuts: told(u.cuts), Until: now.Add(l.c.KeepIncidents),
 	}
 	b, err := json.Marshal(i)
 	if err != nil {

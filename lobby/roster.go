@@ -28,6 +28,15 @@ func (l *Lobby) Present(s *Snapshot, a *meeting.Admission) bool {
 // roll tells the other nodes who of a meeting is connected here, and answers
 // who is there. While the store is away it answers what it knew.
 func (l *Lobby) roll(ctx context.Context, w *live) map[string]bool {
+	elsewhere, err := l.exchange(ctx, w)
+	if err != nil {
+		l.log.DebugContext(ctx, "roster not exchanged", slog.String("meeting", string(w.id)), slog.Any("error", err))
+	}
+	return elsewhere
+}
+
+// exchange is roll that also says whether the store answered.
+func (l *Lobby) exchange(ctx context.Context, w *live) (map[string]bool, error) {
 	// One at a time: an older word must not replace a newer one.
 	w.rolling.Lock()
 	defer w.rolling.Unlock()
@@ -42,11 +51,10 @@ func (l *Lobby) roll(ctx context.Context, w *live) map[string]bool {
 	slices.Sort(here)
 	elsewhere, err := l.rolled(ctx, w.id, strings.Join(here, " "))
 	if err != nil {
-		l.log.DebugContext(ctx, "roster not exchanged", slog.String("meeting", string(w.id)), slog.Any("error", err))
-		return w.elsewhere
+		return w.elsewhere, err
 	}
 	w.elsewhere = elsewhere
-	return elsewhere
+	return elsewhere, nil
 }
 
 func (l *Lobby) rolled(ctx context.Context, id meeting.ID, here string) (map[string]bool, error) {

@@ -30,6 +30,8 @@ type Entry struct {
 	Reason string `json:"reason,omitempty"`
 	// Incident is the reference of a removal that was reported.
 	Incident string `json:"incident,omitempty"`
+	// Cuts are what was cut of somebody who was put out.
+	Cuts []Cut `json:"cuts,omitempty"`
 }
 
 // What names an entry: stable lower-case words, never translated.
@@ -52,6 +54,7 @@ const (
 	Entered      What = "entered"
 	Gone         What = "left"
 	PutOut       What = "expelled"
+	WasCut       What = "cut" // after expelled: what was cut
 	WasLocked    What = "locked"
 	WasUnlocked  What = "unlocked"
 	WasEnded     What = "ended"
@@ -96,8 +99,11 @@ func Apply(d Docs, e Event, now time.Time) (Docs, []Entry, *Refusal) {
 	if k, ok := e.(Knock); ok && d.Admission.ID == "" {
 		entry.Person, entry.Name, entry.Admission = &k.Person, k.Name, k.ID
 	}
-	if x, ok := e.(Expel); ok {
+	switch x := e.(type) {
+	case Expel:
 		entry.Incident = x.Incident
+	case Severed:
+		entry.Cuts = x.Cuts
 	}
 	if no != nil {
 		entry.Reason = no.Reason.String()

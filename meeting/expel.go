@@ -48,3 +48,17 @@ func (e Expel) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	}
 	return PutOut, "host", e.By, nil
 }
+
+// Severed tells what was cut of somebody who was put out and what was not, for
+// every host's eye and for the trail.
+type Severed struct {
+	By   Key
+	Cuts []Cut
+}
+
+func (e Severed) apply(d *Docs, _ time.Time) (What, string, Key, *Refusal) {
+	if d.Admission.State != Expelled {
+		return "", "", "", nil
+	}
+	return WasCut, "", e.By, nil
+}

@@ -32,7 +32,7 @@ type Incident struct {
 
 // Cut is what became of one channel of somebody who was put out.
 type Cut struct {
-	What         string `json:"what"` // "conference", "signalling", "relay", "link", "phone"
+	What         string `json:"what"` // "conference", "signalling", "relay", "link", "phone", "nodes"
 	Milliseconds int64  `json:"milliseconds"`
 	Confirmed    bool   `json:"confirmed"`
 }

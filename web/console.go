@@ -183,11 +183,12 @@ const (
 	CutRelay                     // the media relay
 	CutLink                      // the link, code and session
 	CutPhone                     // the phone leg
+	CutNodes                     // whatever other nodes of the site held
 )
 
 // Key names the cut in the catalogue.
 func (c Cut) Key() string {
-	what := [...]string{"conference", "signalling", "relay", "link", "phone"}[c.What%5]
+	what := [...]string{"conference", "signalling", "relay", "link", "phone", "nodes"}[c.What%6]
 	if !c.OK {
 		return what + ".unsure"
 	}

@@ -342,6 +342,7 @@ func consolePage() web.Console {
 				{What: web.CutRelay, Took: 12 * time.Millisecond, OK: true},
 				{What: web.CutLink, Took: 9 * time.Millisecond, OK: true},
 				{What: web.CutPhone},
+				{What: web.CutNodes, Took: 30 * time.Millisecond, OK: true},
 			}},
 			{At: at.Add(15 * time.Minute), Deed: web.DidAdmit, Name: "S. T.", By: "Dr Karim Benali"},
 			{At: at.Add(14 * time.Minute), Deed: web.Knocked, Name: "S. T."},
@@ -385,7 +386,7 @@ func consoleExamples() []example {
 	calm.Calm = true
 	unsure.Waiting = nil
 	unsure.Log = []web.Entry{{At: at, Deed: web.DidEnd}}
-	for c := web.CutConference; c <= web.CutPhone; c++ {
+	for c := web.CutConference; c <= web.CutNodes; c++ {
 		unsure.Log[0].Cuts = append(unsure.Log[0].Cuts, web.Cut{What: c}, web.Cut{What: c, OK: true, Took: time.Second})
 	}
 	return []example{
