@@ -2,7 +2,6 @@ package room
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/gorilla/websocket"
 	"github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
@@ -140,18 +138,6 @@ var hush = sync.OnceValue(func() struct{} {
 	lksdk.SetLogger(silent())
 	return struct{}{}
 })
-
-// trust has the conference client believe other authorities than the system's.
-// It dials with its library's one dialer and takes no other: so there is one
-// answer a process, as there is one conference server.
-func trust(roots *x509.CertPool) {
-	if roots == nil {
-		return
-	}
-	d := *websocket.DefaultDialer
-	d.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	websocket.DefaultDialer = &d
-}
 
 // newTrack is the caller's voice as the room receives it.
 func newTrack() (*lksdk.LocalTrack, error) {

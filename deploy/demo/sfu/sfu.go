@@ -43,9 +43,10 @@ type place struct {
 }
 
 // here is the loopback. Nothing listens on port 9: the door puts its own relay
-// there for each participant.
+// there for each participant. It is named as a relay and not as a STUN server,
+// which whoever joins from inside would ask, and wait for, at every beginning.
 func here() place {
-	return place{IP: "127.0.0.1", NIC: "lo", ICE: `stun_servers: ["127.0.0.1:9"]`}
+	return place{IP: "127.0.0.1", NIC: "lo", ICE: `turn_servers: [{host: 127.0.0.1, port: 9, protocol: udp, username: nobody, credential: nothing}]`}
 }
 
 // attempts is how often free ports are looked for again: between finding a
@@ -191,8 +192,8 @@ var (
 // settings is LiveKit's own configuration file.
 //
 //   - tcp_port 0, or it listens for media on every interface.
-//   - node_ip and a STUN server are named because LiveKit otherwise asks, and
-//     tells browsers to ask, public STUN servers.
+//   - node_ip and a relay are named because LiveKit otherwise asks, and tells
+//     browsers to ask, public STUN servers.
 //   - auto_create false: a room exists when the door has made it.
 func settings(s *Server, web int, at place) string {
 	return fmt.Sprintf(`
