@@ -42,6 +42,7 @@ type call struct {
 	over   <-chan struct{}   // the seat has lost its right
 	room   media.Leg
 	chime  bool // tell by a tone of who comes and goes
+	taken  bool // another call has this place
 }
 
 // run steps the machine until the call has ended.
@@ -117,6 +118,9 @@ func (c *call) signal(ctx context.Context, x media.Signal, ok bool) {
 }
 
 func (c *call) step(ctx context.Context, e Event) {
+	if p, ok := e.(PutOut); ok {
+		c.taken = c.taken || p.Taken
+	}
 	before := c.now.State
 	var do []Action
 	c.now, do = Step(c.now, e, time.Now())
@@ -145,6 +149,7 @@ func (c *call) do(ctx context.Context, a Action) {
 	case Leave:
 		c.leave(ctx)
 	case HangUp: // run ends, Serve closes
+		c.sound.Bridge(nil) // the room is not heard below the last words
 	}
 }
 
@@ -189,8 +194,10 @@ func (c *call) verify(ctx context.Context, v Verify) func() Event {
 func (c *call) look(s *lobby.Snapshot, admission string, now time.Time) Event {
 	a, ok := s.Admission(admission)
 	switch {
-	case !ok, a.Call != c.leg.Caller().Call:
-		return PutOut{} // forgotten, or another call has taken this place
+	case !ok:
+		return PutOut{} // forgotten
+	case a.Call != c.leg.Caller().Call:
+		return PutOut{Taken: true}
 	case s.Meeting.Over(now):
 		why := meeting.Over
 		if s.Meeting.Phase == meeting.Cancelled {
@@ -277,6 +284,18 @@ func (c *call) leave(ctx context.Context) {
 	}
 }
 
+// yielding is a place in a room that can be left to whoever has it now, where
+// Close would put them out: both are there under the admission's identity.
+type yielding interface{ Yield() }
+
+func (c *call) vacate() {
+	if y, ok := c.room.(yielding); ok && c.taken {
+		y.Yield()
+		return
+	}
+	c.room.Close()
+}
+
 // close ends the call and whatever is left of it.
 func (c *call) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, closing)
@@ -294,7 +313,7 @@ func (c *call) close(ctx context.Context) {
 		c.stop()
 	}
 	if c.room != nil {
-		c.room.Close()
+		c.vacate()
 	}
 	if c.held != nil {
 		c.held()

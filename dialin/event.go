@@ -31,8 +31,9 @@ type (
 	InRoom struct{}
 	// MutedBy says that the room muted the caller, or no longer does.
 	MutedBy struct{ On bool }
-	// PutOut says that the caller lost the right to be here.
-	PutOut struct{}
+	// PutOut says that the caller lost the right to be here; Taken: to another
+	// call of theirs.
+	PutOut struct{ Taken bool }
 	// Fault says that something of ours failed.
 	Fault struct{}
 	// HungUp says that the line is gone.

@@ -26,8 +26,11 @@ type leg struct {
 	once          sync.Once
 
 	bridged chan struct{}
+	// endless has whatever is said go on until something else is.
+	endless bool
 	mu      sync.Mutex
-	played  []media.Sound // guarded by mu
+	played  []media.Sound // guarded by mu, like all below
+	rooms   []media.Room
 }
 
 func ring(call, dialled string) *leg {
@@ -51,11 +54,26 @@ func (l *leg) Play(s ...media.Sound) <-chan struct{} {
 	l.played = append(l.played, s...)
 	l.mu.Unlock()
 	done := make(chan struct{})
-	close(done)
+	if !l.endless || len(s) == 0 {
+		close(done)
+	}
 	return done
 }
 
-func (l *leg) Bridge(media.Room) { close(l.bridged) }
+func (l *leg) Bridge(r media.Room) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rooms = append(l.rooms, r); len(l.rooms) == 1 && r != nil {
+		close(l.bridged)
+	}
+}
+
+// hears reports whether the last of the rooms is one.
+func (l *leg) hears() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.rooms) > 0 && l.rooms[len(l.rooms)-1] != nil
+}
 
 func (l *leg) types(keys string) {
 	for _, k := range keys {
@@ -68,6 +86,7 @@ type seat struct {
 	signals chan media.Signal
 	once    sync.Once
 	closed  chan struct{}
+	yielded bool // before closed
 	muted   chan bool
 }
 
@@ -76,6 +95,7 @@ func (s *seat) Hear(b []int16)               { clear(b) }
 func (s *seat) Mute(on bool)                 { s.muted <- on }
 func (s *seat) Signals() <-chan media.Signal { return s.signals }
 func (s *seat) Close()                       { s.once.Do(func() { close(s.closed) }) }
+func (s *seat) Yield()                       { s.once.Do(func() { s.yielded = true; close(s.closed) }) }
 
 // hall is a conference server with seats, or none.
 type hall struct {
@@ -291,6 +311,42 @@ func TestRoomEndsTheCall(t *testing.T) {
 			ends(t, "the seat", s.closed)
 		})
 	}
+}
+
+// Whoever is put out of the room is off at once, whatever is being said to them.
+func TestPutOutInTheMiddleOfAWord(t *testing.T) {
+	d := open(t)
+	d.opens()
+	l := ring("c1", d.number+"."+d.code)
+	l.endless = true
+	d.serve(l)
+	s := d.admits(d.waits(meeting.Waiting))
+	ends(t, "the way into the room", l.bridged)
+	s.signals <- media.Removed
+	ends(t, "the line", l.gone)
+	if l.hears() {
+		t.Error("the room is still heard")
+	}
+}
+
+// A caller who dials again takes their own place over: the first call ends and
+// leaves whoever is in the room under their name there.
+func TestNextCallTakesThePlace(t *testing.T) {
+	d := open(t)
+	d.opens()
+	first := d.serve(ring("c1", d.number+"."+d.code))
+	seat := d.admits(d.waits(meeting.Waiting))
+	ends(t, "the way into the room", first.bridged)
+	if err := d.lobby.DialGone(t.Context(), "c1"); err != nil { // its line is dead, and known to be
+		t.Fatal(err)
+	}
+	second := d.serve(ring("c2", d.number+"."+d.code))
+	ends(t, "the first line", first.gone)
+	ends(t, "the first seat", seat.closed)
+	if !seat.yielded {
+		t.Error("the first call puts the second out")
+	}
+	ends(t, "the second way into the room", second.bridged)
 }
 
 // A caller hears who comes and goes where the meeting says so, and only there.

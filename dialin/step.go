@@ -74,7 +74,7 @@ func Step(c Call, e Event, now time.Time) (Call, []Action) {
 	case HungUp:
 		return c.gone(now)
 	case PutOut:
-		return c.end(now) // without a word: at once
+		return c.off(now)
 	case Fault:
 		return c.refuse(meeting.Busy, now)
 	case Answered:
@@ -270,6 +270,12 @@ func (c Call) end(now time.Time) (Call, []Action) {
 	return c, []Action{HangUp{}}
 }
 
+// off ends the call without a word, and without the end of what is being said.
+func (c Call) off(now time.Time) (Call, []Action) {
+	c, do := c.end(now)
+	return c, append([]Action{Say{}}, do...)
+}
+
 func (c Call) gone(now time.Time) (Call, []Action) {
 	in := c.waits()
 	c, do := c.end(now)
@@ -363,12 +369,12 @@ func (c Call) seen(e Seen, now time.Time) (Call, []Action) {
 	}
 	switch e.State {
 	case meeting.Expelled:
-		return c.end(now)
+		return c.off(now)
 	case meeting.Refused:
 		c, do := c.end(now)
 		return c, append([]Action{Say{[]Word{Turned}}}, do...)
 	case meeting.Left, meeting.Outside:
-		return c.end(now)
+		return c.off(now)
 	case meeting.Waiting, meeting.Admitted:
 	}
 	if !c.waits() {

@@ -55,7 +55,11 @@ func NewParty(all ...*Speaker) *Party {
 }
 
 // Join adds a caller; the conference server calls them identity.
-func (p *Party) Join(identity string) *Leg { return &Leg{newLeg(identity, p.p, nil, func() {}), p} }
+func (p *Party) Join(identity string) *Leg {
+	l := &Leg{newLeg(identity, p.p, func() {}), p, 0}
+	l.again = func() error { l.Renewed++; return nil }
+	return l
+}
 
 // Pass lets time pass.
 func (p *Party) Pass(d time.Duration) { p.now = p.now.Add(d) }
@@ -64,6 +68,23 @@ func (p *Party) Pass(d time.Duration) { p.now = p.now.Add(d) }
 type Leg struct {
 	*leg
 	p *Party
+	// Renewed is how often they were taken into the room once more.
+	Renewed int
+}
+
+// Silent says that the room sends a caller nothing, and whether it should.
+func (l *Leg) Silent(should bool) {
+	l.party.silent(l.leg, should, l.p.now)
+	l.work.Wait()
+}
+
+// Settled waits for what the party has begun for a caller.
+func (l *Leg) Settled() { l.work.Wait() }
+
+// Came says that the room sent a packet of a voice to a caller.
+func (s *Speaker) Came(to *Leg) {
+	s.s.by = to.leg
+	s.s.got.Store(true)
 }
 
 // Hear is media.Room's.
@@ -112,7 +133,7 @@ func Loudness(pcm []int16) uint8 { return loudness(pcm) }
 // Last tells signals into a leg nobody reads, ends it with one and returns
 // what is left.
 func Last(many int, s, end media.Signal) []media.Signal {
-	l := newLeg("a", newParty(time.Now()), nil, func() {})
+	l := newLeg("a", newParty(time.Now()), func() {})
 	for range many {
 		l.signal(s)
 	}

@@ -24,27 +24,36 @@ type leg struct {
 	own  speaker
 	said [span]int16
 	at   int64
-	// here: of the party; inside: in the room; fit: never out of its reach.
-	here, inside, fit bool
+	// here: of the party; inside: in the room; fit: heard well since it was last
+	// out of its reach; away: out of it now, since then. deaf counts how often
+	// nothing was heard.
+	here, inside, fit, away bool
+	since                   time.Time
+	deaf                    int
 
-	track  *lksdk.LocalTrack
-	room   *lksdk.Room
+	track  atomic.Pointer[lksdk.LocalTrack]
 	cancel func()
-	// remove has the conference server put the caller out; joined says that
-	// there is somebody to put out. Join sets both, Close reads them.
+	// remove has the conference server put the caller out, again takes them in
+	// once more. Join sets both.
 	remove func()
-	joined bool
+	again  func() error
 	muted  atomic.Bool
 	voice  voice // only Say
+	hold   int   // how far the tone of who waits has played; only Hear
 	once   sync.Once
 	work   sync.WaitGroup
 
 	// lookMu lets one look at a time.
 	lookMu sync.Mutex
 
-	mu     sync.Mutex
-	pub    *lksdk.LocalTrackPublication // guarded by mu, like all below
-	closed bool
+	mu   sync.Mutex
+	room *lksdk.Room // guarded by mu, like all below
+	pub  *lksdk.LocalTrackPublication
+	// joined says that there is somebody to put out, taken that it is not, or
+	// not any more, this caller.
+	joined, taken bool
+	closed        bool
+	renewing      bool
 	// others is who was there when it was last told; torn is set while the
 	// client reconnects, and nobody seems to be.
 	others map[string]bool
@@ -59,8 +68,9 @@ type leg struct {
 	sum     []int32
 }
 
-func newLeg(identity string, p *party, t *lksdk.LocalTrack, cancel func()) *leg {
-	l := &leg{identity: identity, party: p, track: t, cancel: cancel, voice: newVoice(t), signals: make(chan media.Signal, 64)}
+func newLeg(identity string, p *party, cancel func()) *leg {
+	l := &leg{identity: identity, party: p, cancel: cancel, signals: make(chan media.Signal, 64)}
+	l.voice = newVoice(&l.track)
 	l.leave = func() { p.leave(l) }
 	p.add(l)
 	return l
@@ -85,38 +95,64 @@ func (l *leg) hear(pcm []int16, now time.Time) {
 		l.sum = append(l.sum, 0)
 	}
 	sum := l.sum[:len(pcm)]
-	l.party.hear(l, sum, now)
+	if away := l.party.hear(l, sum, now); away > bearable {
+		l.wait(sum)
+	} else {
+		l.hold = 0
+	}
 	l.limiter.Limit(pcm, sum)
+}
+
+// bearable is how long nobody is told that the room is out of reach.
+const bearable = 3 * time.Second
+
+// wait adds the tone of who waits: silence alone sounds as if the line were dead.
+func (l *leg) wait(sum []int32) {
+	tone := media.HoldTone()
+	for i := range sum {
+		sum[i] += int32(tone[l.hold])
+		l.hold = (l.hold + 1) % len(tone)
+	}
 }
 
 // Mute implements media.Leg.
 func (l *leg) Mute(on bool) {
+	l.mute(on)
 	l.mu.Lock()
 	pub := l.pub
 	l.mu.Unlock()
 	if pub != nil {
-		l.muted.Store(on)
-		pub.SetMuted(on) // which signals, as if the host had done it
+		pub.SetMuted(on) // else published does
 	}
 }
 
 // Signals implements media.Leg.
 func (l *leg) Signals() <-chan media.Signal { return l.signals }
 
+// Yield is Close for a caller whose next call has taken their place: whoever is
+// in the room under their identity stays.
+func (l *leg) Yield() {
+	l.mu.Lock()
+	l.taken = true
+	l.mu.Unlock()
+	l.Close()
+}
+
 // Close implements media.Leg.
 func (l *leg) Close() {
 	l.once.Do(func() {
 		l.mu.Lock()
 		l.closed = true
+		room, ours := l.room, l.joined && !l.taken
 		l.mu.Unlock()
 		l.end(media.NoSignal)
-		if l.joined {
+		if ours {
 			// The client says goodbye and hangs up on the answer, and then its
 			// word may be lost with it: the server would keep a ghost.
 			l.remove()
 		}
-		if l.room != nil {
-			l.room.Disconnect()
+		if room != nil {
+			room.Disconnect()
 		}
 		l.cancel()
 	})
@@ -127,7 +163,7 @@ func (l *leg) Close() {
 func (l *leg) begin(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.room == nil {
+	if l.closed {
 		return false
 	}
 	l.work.Go(f)
@@ -135,19 +171,33 @@ func (l *leg) begin(f func()) bool {
 }
 
 // ready begins to tell of what happens; those who are there now were before.
-func (l *leg) ready(pub *lksdk.LocalTrackPublication) {
+func (l *leg) ready() {
 	now := l.present()
 	l.mu.Lock()
-	l.pub, l.others = pub, now
+	l.others = now
 	l.mu.Unlock()
 	l.party.ready(l)
 }
 
-// present asks the client who is there. It calls back while it holds its own
+// client is that of the conference that counts now; nil before there is one.
+func (l *leg) client() *lksdk.Room {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.room
+}
+
+// remote asks the client who is there. It calls back while it holds its own
 // lock, so ours must not be held.
+func (l *leg) remote() []*lksdk.RemoteParticipant {
+	if c := l.client(); c != nil {
+		return c.GetRemoteParticipants()
+	}
+	return nil
+}
+
 func (l *leg) present() map[string]bool {
 	now := map[string]bool{}
-	for _, p := range l.room.GetRemoteParticipants() {
+	for _, p := range l.remote() {
 		now[p.Identity()] = true
 	}
 	return now
@@ -190,20 +240,29 @@ func (l *leg) end(s media.Signal) {
 	}
 }
 
-// callback is what the conference client calls.
-func (l *leg) callback() *lksdk.RoomCallback {
+// callback is what a conference client calls. One that does not count yet, or
+// any more, changes nothing.
+func (l *leg) callback(client func() *lksdk.Room) *lksdk.RoomCallback {
+	now := func(f func()) {
+		if l.client() == client() {
+			f()
+		}
+	}
 	cb := lksdk.NewRoomCallback()
 	cb.OnParticipantConnected = func(*lksdk.RemoteParticipant) { l.look() }
 	cb.OnParticipantDisconnected = func(*lksdk.RemoteParticipant) { l.look() }
-	cb.OnReconnecting = func() { l.setTorn(true) }
-	cb.OnReconnected = func() { l.setTorn(false) }
-	cb.OnDisconnected = func() { l.disconnected() }
-	cb.OnActiveSpeakersChanged = l.active
+	cb.OnReconnecting = func() { now(func() { l.setTorn(true) }) }
+	cb.OnReconnected = func() { now(func() { l.setTorn(false) }) }
+	cb.OnDisconnected = func() { now(func() { l.disconnected(client().DisconnectReason()) }) }
+	cb.OnActiveSpeakersChanged = func(all []lksdk.Participant) { now(func() { l.active(all) }) }
+	cb.OnLocalTrackPublished = func(t *lksdk.LocalTrackPublication, _ *lksdk.LocalParticipant) {
+		now(func() { l.published(t) }) // and again after the client has started anew
+	}
 	cb.OnTrackPublished = func(t *lksdk.RemoteTrackPublication, p *lksdk.RemoteParticipant) {
-		l.ask(t, p.Identity())
+		now(func() { l.ask(t, p.Identity()) })
 	}
 	cb.OnTrackSubscribed = func(t *webrtc.TrackRemote, _ *lksdk.RemoteTrackPublication, p *lksdk.RemoteParticipant) {
-		l.receive(t, p.Identity())
+		now(func() { l.receive(t, p.Identity()) })
 	}
 	cb.OnTrackUnsubscribed = func(t *webrtc.TrackRemote, _ *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) {
 		l.party.forget(t)
@@ -250,11 +309,35 @@ func (l *leg) setTorn(on bool) {
 	l.look()
 }
 
+// published takes the caller's voice as the room has it now. Nobody who was muted
+// is heard again because the line broke.
+func (l *leg) published(t *lksdk.LocalTrackPublication) {
+	l.mu.Lock()
+	l.pub = t
+	l.mu.Unlock()
+	switch {
+	case l.muted.Load():
+		t.SetMuted(true)
+	case t.IsMuted(): // before anybody listened
+		l.mute(true)
+	}
+}
+
 func (l *leg) mutedBy(t lksdk.TrackPublication, on bool) {
-	if _, own := t.(*lksdk.LocalTrackPublication); !own {
+	own, ok := t.(*lksdk.LocalTrackPublication)
+	l.mu.Lock()
+	ok = ok && own == l.pub
+	l.mu.Unlock()
+	if ok {
+		l.mute(on)
+	}
+}
+
+// mute is by the caller and by the host alike.
+func (l *leg) mute(on bool) {
+	if l.muted.Swap(on) == on {
 		return
 	}
-	l.muted.Store(on)
 	if on {
 		l.signal(media.Muted)
 	} else {
@@ -262,9 +345,22 @@ func (l *leg) mutedBy(t lksdk.TrackPublication, on bool) {
 	}
 }
 
-// disconnected tells why the room has ended for this caller.
-func (l *leg) disconnected() {
-	switch l.room.DisconnectReason() {
+// disconnected tells why the room has ended for this caller. Who was put out,
+// or whose next call has taken their place, leaves nobody behind to put out.
+func (l *leg) disconnected(why livekit.DisconnectReason) {
+	l.mu.Lock()
+	if l.renewing && why == livekit.DisconnectReason_DUPLICATE_IDENTITY {
+		l.mu.Unlock()
+		return // by ourselves
+	}
+	switch why {
+	case livekit.DisconnectReason_PARTICIPANT_REMOVED, livekit.DisconnectReason_DUPLICATE_IDENTITY,
+		livekit.DisconnectReason_ROOM_DELETED, livekit.DisconnectReason_ROOM_CLOSED:
+		l.taken = true
+	default:
+	}
+	l.mu.Unlock()
+	switch why {
 	case livekit.DisconnectReason_CLIENT_INITIATED:
 		l.end(media.NoSignal)
 	case livekit.DisconnectReason_PARTICIPANT_REMOVED, livekit.DisconnectReason_DUPLICATE_IDENTITY:
@@ -278,7 +374,7 @@ func (l *leg) disconnected() {
 
 // listen asks for all voices of the room.
 func (l *leg) listen() {
-	for _, p := range l.room.GetRemoteParticipants() {
+	for _, p := range l.remote() {
 		for _, t := range p.TrackPublications() {
 			if t, ok := t.(*lksdk.RemoteTrackPublication); ok {
 				l.ask(t, p.Identity())

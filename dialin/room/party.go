@@ -22,7 +22,7 @@ type party struct {
 	born time.Time
 
 	mu       sync.Mutex
-	legs     []*leg     // guarded by mu, like all below; their here, inside, fit too
+	legs     []*leg     // guarded by mu, like all below; their here to deaf too
 	ear      *leg       // nil: nobody is inside yet
 	speakers []*speaker // the room's; only those that the ear is sent are heard
 	// sum holds the last voices added up, made how many samples came of them
@@ -30,6 +30,9 @@ type party struct {
 	sum   [span]int32
 	made  int64
 	frame [grain]int16
+	// watched is when it was last looked whether the ear hears; since well it
+	// does, since silence it does not though it should.
+	watched, well, silence time.Time
 }
 
 const (
@@ -81,7 +84,10 @@ func (p *party) ready(l *leg) {
 func (p *party) torn(l *leg, on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l.fit = false // a line that broke may hear nothing for seconds after it is back
+	if l.fit = false; on != l.away { // a line that broke may hear nothing after it is back
+		l.away, l.since = on, time.Now()
+	}
+	p.well, p.silence = time.Time{}, time.Time{}
 	if p.settle(); !on && p.ear == l {
 		p.again()
 	}
@@ -91,18 +97,27 @@ func (p *party) torn(l *leg, on bool) {
 // An ear that was out of reach keeps what it has asked for: a conference server
 // takes seconds to send again what was sent before, and it may be needed.
 func (p *party) settle() {
-	if p.ear != nil && p.ear.fit {
-		return
-	}
 	best := p.ear
 	for _, l := range p.legs {
-		if l.here && l.inside && (best == nil || l.fit && !best.fit) {
+		if l.here && l.inside && (best == nil || l.reach() > best.reach()) {
 			best = l
 		}
 	}
 	if best != p.ear {
 		p.ear = best
 		p.again()
+	}
+}
+
+// reach is how surely the room's voices reach a caller.
+func (l *leg) reach() int {
+	switch {
+	case l.away:
+		return 0
+	case l.fit:
+		return 2
+	default:
+		return 1
 	}
 }
 
@@ -186,16 +201,18 @@ func (p *party) wanted(s *speaker) bool {
 // that of a caller, who is heard without the room.
 func (p *party) heard(s *speaker) bool { return s.by == p.ear && !p.local(s.identity) }
 
-// hear fills sum with what everybody but l says now. Each caller listens by
-// their own clock, in steps of their own size: what one has heard is kept for
-// the others, and what nobody has heard yet is mixed now.
-func (p *party) hear(l *leg, sum []int32, now time.Time) {
+// hear fills sum with what everybody but l says now, and returns for how long
+// the room has been out of reach of l. Each caller listens by their own clock,
+// in steps of their own size: what one has heard is kept for the others, and
+// what nobody has heard yet is mixed now.
+func (p *party) hear(l *leg, sum []int32, now time.Time) (away time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !l.here {
 		clear(sum)
-		return
+		return 0
 	}
+	p.watch(now)
 	n := int64(len(sum))
 	clock := int64(now.Sub(p.born)) * media.Rate / int64(time.Second)
 	clock -= clock % grain
@@ -208,6 +225,10 @@ func (p *party) hear(l *leg, sum []int32, now time.Time) {
 		sum[i] = p.sum[at] - int32(l.said[at])
 	}
 	l.at += n
+	if l.away {
+		away = now.Sub(l.since)
+	}
+	return away
 }
 
 // mix adds up all voices until a moment.

@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
-	"github.com/pion/webrtc/v4"
 
 	"vestibule/conference"
 	"vestibule/dialin/media"
@@ -70,17 +68,20 @@ func (r *Rooms) Join(ctx context.Context, g conference.Grants) (media.Leg, error
 	if err != nil {
 		return nil, fmt.Errorf("joining as admission %s: %w", g.Admission, err)
 	}
-	track, err := newTrack()
-	if err != nil {
-		return nil, fmt.Errorf("joining as admission %s: %w", g.Admission, err)
-	}
 	// The conference client reconnects with the context it joined with.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := r.leg(g, track, cancel)
+	l := r.leg(g, cancel)
 	l.remove = func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(own), goodbye)
 		defer cancel()
 		_ = r.c.Passes.Remove(ctx, g.Room, g.Admission) // else the server finds out by itself
+	}
+	l.again = func() error {
+		url, token, err := r.c.Passes.Leg(g)
+		if err != nil {
+			return err
+		}
+		return l.join(own, url, token, r.c.Patience)
 	}
 	watch := context.AfterFunc(ctx, cancel)
 	giveUp := time.AfterFunc(r.c.Patience, cancel)
@@ -93,11 +94,12 @@ func (r *Rooms) Join(ctx context.Context, g conference.Grants) (media.Leg, error
 		// The cause may quote the address and the token.
 		return nil, fmt.Errorf("joining as admission %s: %w", g.Admission, cause(err))
 	}
+	l.ready()
 	return l, nil
 }
 
 // leg makes one of the party of its room.
-func (r *Rooms) leg(g conference.Grants, t *lksdk.LocalTrack, cancel func()) *leg {
+func (r *Rooms) leg(g conference.Grants, cancel func()) *leg {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.parties[g.Room]
@@ -105,7 +107,7 @@ func (r *Rooms) leg(g conference.Grants, t *lksdk.LocalTrack, cancel func()) *le
 		p = newParty(time.Now())
 		r.parties[g.Room] = p
 	}
-	l := newLeg(g.Admission, p, t, cancel)
+	l := newLeg(g.Admission, p, cancel)
 	l.leave = func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -138,42 +140,3 @@ var hush = sync.OnceValue(func() struct{} {
 	lksdk.SetLogger(silent())
 	return struct{}{}
 })
-
-// newTrack is the caller's voice as the room receives it.
-func newTrack() (*lksdk.LocalTrack, error) {
-	t, err := lksdk.NewLocalTrack(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMU, ClockRate: media.Rate, Channels: 1})
-	if err != nil {
-		return nil, err
-	}
-	t.SetLogger(silent())
-	return t, nil
-}
-
-// join enters the room and publishes. Sound alone is asked for, track by
-// track, and the relay of browsers is not used: the door is inside.
-func (l *leg) join(ctx context.Context, url, token string, patience time.Duration) error {
-	conf := lksdk.NewRoom(l.callback())
-	l.mu.Lock()
-	l.room = conf
-	l.mu.Unlock()
-	l.room.SetLogger(silent())
-	err := l.room.JoinWithContextAndToken(ctx, url, token,
-		lksdk.WithLogger(silent()),
-		lksdk.WithAutoSubscribe(false),
-		lksdk.WithDisableRegionDiscovery(),
-		lksdk.WithDisableTURN(),
-		lksdk.WithConnectTimeout(patience),
-	)
-	if err != nil {
-		return err
-	}
-	l.joined = true
-	pub, err := l.room.LocalParticipant.PublishTrack(l.track, &lksdk.TrackPublicationOptions{
-		Name: "telephone", Source: livekit.TrackSource_MICROPHONE,
-	})
-	if err != nil {
-		return err
-	}
-	l.ready(pub)
-	return nil
-}

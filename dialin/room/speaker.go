@@ -23,6 +23,8 @@ type speaker struct {
 	track    *webrtc.TrackRemote // nil: a caller of the party, or a test
 	// spoke is when the room last said that they speak, in Unix milliseconds.
 	spoke atomic.Int64
+	// got is set by every packet, and asked by the party.
+	got atomic.Bool
 
 	// Only its own goroutine decodes.
 	codec  media.Codec // NoCodec: Opus
@@ -113,6 +115,7 @@ func (s *speaker) run(wanted func() bool) {
 		if err != nil {
 			return
 		}
+		s.got.Store(true)
 		if wanted() {
 			s.packet(b[:n])
 		} else {

@@ -3,6 +3,7 @@ package room
 import (
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/rtp"
@@ -13,7 +14,7 @@ import (
 // voice sends the caller's sound to the room, 20 ms a packet, with how loud
 // it is: the room shows by that who speaks.
 type voice struct {
-	track *lksdk.LocalTrack
+	track *atomic.Pointer[lksdk.LocalTrack]
 	kept  []int16 // less than a packet
 	codes [packet]byte
 	seq   uint16
@@ -24,7 +25,7 @@ type voice struct {
 // packet is how many samples a packet to the room has.
 const packet = media.Rate / 50
 
-func newVoice(t *lksdk.LocalTrack) voice {
+func newVoice(t *atomic.Pointer[lksdk.LocalTrack]) voice {
 	return voice{track: t, kept: make([]int16, 0, 2*packet), seq: uint16(rand.Uint32()), ts: rand.Uint32(), fresh: true} //nolint:gosec // encrypted by DTLS-SRTP; only the start has to vary
 }
 
@@ -47,7 +48,7 @@ func (v *voice) send() {
 		Payload: v.codes[:],
 	}
 	// A track that is not bound now, as while reconnecting, takes nothing.
-	_ = v.track.WriteRTP(&p, &lksdk.SampleWriteOptions{AudioLevel: &level})
+	_ = v.track.Load().WriteRTP(&p, &lksdk.SampleWriteOptions{AudioLevel: &level})
 	v.seq++
 	v.ts += packet
 	v.fresh = false

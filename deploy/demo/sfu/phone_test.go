@@ -3,7 +3,6 @@ package sfu_test
 import (
 	"context"
 	"encoding/binary"
-	"io"
 	"math"
 	"net"
 	"net/netip"
@@ -176,74 +175,6 @@ func (h *house) reconnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	signalled(t, leg, media.Removed)
-}
-
-// through is a backend that is reached by another way.
-type through struct {
-	*livekit.Backend
-	url string
-}
-
-func (b through) Leg(g conference.Grants) (string, string, error) {
-	_, token, err := b.Backend.Leg(g)
-	return b.url, token, err
-}
-
-// wire is a TCP connection that can be cut.
-type wire struct {
-	net.Listener
-	mu   sync.Mutex
-	open []net.Conn // guarded by mu
-	all  int        // guarded by mu
-}
-
-func newWire(t *testing.T, to string) *wire {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{Listener: ln}
-	var work sync.WaitGroup
-	work.Go(func() {
-		for {
-			in, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				_ = in.Close()
-				continue
-			}
-			w.mu.Lock()
-			w.open, w.all = append(w.open, in, out), w.all+1
-			w.mu.Unlock()
-			for _, c := range [][2]net.Conn{{in, out}, {out, in}} {
-				work.Go(func() {
-					_, _ = io.Copy(c[0], c[1])
-					_ = c[0].Close()
-				})
-			}
-		}
-	})
-	t.Cleanup(func() { _ = ln.Close(); w.cut(); work.Wait() })
-	return w
-}
-
-func (w *wire) count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.all
-}
-
-func (w *wire) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.open {
-		_ = c.Close()
-	}
-	w.open = nil
 }
 
 func (h *house) removed(t *testing.T) {

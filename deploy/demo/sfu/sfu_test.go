@@ -114,7 +114,7 @@ func start(t *testing.T, c sfu.Config) *sfu.Server {
 func stop(t *testing.T, s *sfu.Server) {
 	t.Helper()
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Second)
 	defer cancel()
 	if err := s.Stop(ctx); err != nil {
 		t.Error(err)
