@@ -178,6 +178,43 @@ func TestT53TricksMoveNothing(t *testing.T) {
 	}
 }
 
+// TestT51FloodOfCalls has sipp send 200 calls a second that nobody confirms, and
+// a telephone call meanwhile.
+func TestT51FloodOfCalls(t *testing.T) {
+	h := openHouse(t)
+	program, err := exec.LookPath("sipp")
+	if err != nil {
+		t.Fatal("sipp is missing: apt-get install sip-tester")
+	}
+	scenario, err := filepath.Abs(filepath.Join("testdata", "sipp", "flood.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	flood := exec.CommandContext(ctx, program, h.Dialin.SIP, "-sf", scenario, "-r", "200", "-m", "2500", "-i", "127.0.0.66", "-nostdin", "-default_behaviors", "none")
+	flood.Dir = t.TempDir()
+	if err := flood.Start(); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	go func() { _ = flood.Wait(); close(over) }() // it is refused, mostly
+	greeted := 0
+	for running := true; running && !t.Failed(); {
+		sipp(t, h, "greet", "", 101, "-recv_timeout", "5000")
+		select {
+		case <-over:
+			running = false
+		default:
+			greeted++
+		}
+	}
+	<-over
+	if greeted < 2 {
+		t.Errorf("%d calls were made during the flood: nothing is tried", greeted)
+	}
+}
+
 // TestT50RealScannersFindNothing runs the scanners that everybody with a public
 // address meets every day.
 func TestT50RealScannersFindNothing(t *testing.T) {
@@ -193,6 +230,7 @@ func TestT50RealScannersFindNothing(t *testing.T) {
 		{"svwar", "-p", port, "-e", "100-200", "127.0.0.1"},
 		{"svwar", "-p", port, "-e", "100-130", "-m", "OPTIONS", "127.0.0.1"},
 		{"svwar", "-p", port, "-e", "100-130", "-m", "INVITE", "127.0.0.1"},
+		{"svcrack", "-p", port, "-u", "100", "-r", "100-120", "127.0.0.1"},
 	} {
 		program, err := exec.LookPath(c[0])
 		if err != nil {
@@ -204,7 +242,7 @@ func TestT50RealScannersFindNothing(t *testing.T) {
 		out, _ := cmd.CombinedOutput() // it fails when it finds nothing
 		cancel()
 		for l := range strings.Lines(string(out)) {
-			if strings.Contains(l, "| 127.0.0.1") || strings.HasPrefix(l, "| 1") {
+			if strings.Contains(l, "| 127.0.0.1") || strings.HasPrefix(l, "| 1") || strings.Contains(l, "password for") {
 				t.Errorf("%s finds %s", strings.Join(c, " "), l)
 			}
 		}

@@ -323,7 +323,7 @@ func BenchmarkFlood(b *testing.B) {
 }
 
 // resident is this process's memory in KB.
-func resident(b *testing.B) float64 {
+func resident(b testing.TB) float64 {
 	b.Helper()
 	data, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

@@ -29,6 +29,8 @@ type Call struct {
 	us, them  string  // From and To of our requests
 	secrecy   Secrecy
 	named     *Peer // who calls, if known
+	half      *halfOpen
+	whose     string // whom its line counts for
 	caller    lobby.Caller
 	admission string     // whom we called for
 	local     netip.Addr // where we are, as the device sees us
@@ -100,9 +102,10 @@ func (c *Call) Answer(ctx context.Context) (*media.Session, error) {
 	}
 	c.mu.Lock()
 	headers := append([]string{c.contact(), allow, "Supported: timer", "Content-Type: application/sdp"}, c.every.headers()...)
-	c.answered = !c.ended
+	ended := c.ended
+	c.answered = !ended
 	c.mu.Unlock()
-	if !c.tx.final(c.invite.answer(200, "OK", c.localTag, sdp, headers...), 200) {
+	if ended || !c.tx.final(c.invite.answer(200, "OK", c.localTag, sdp, headers...), 200) {
 		return nil, errGone
 	}
 	select {
@@ -218,6 +221,29 @@ func (c *Call) unheard() {
 	c.Hangup(ctx)
 }
 
+// giveWay ends a call that was not confirmed, for a newer one. The device is told
+// once: who asks in another's name must not have the other told for long.
+func (c *Call) giveWay() {
+	select {
+	case <-c.acked:
+		return
+	default:
+	}
+	c.mu.Lock()
+	tell := c.answered && !c.ended
+	c.localSeq++
+	seq, p := c.localSeq, c.peer
+	c.mu.Unlock()
+	c.finish()
+	c.s.work.Go(func() { // whoever came must not wait for it
+		if tell {
+			p.write(c.write("BYE", newBranch(), seq, nil, nil))
+			return
+		}
+		c.tx.final(c.invite.answer(503, "Service Unavailable", c.localTag, nil), 503)
+	})
+}
+
 // Hangup ends the call at once: no sound passes any more, and the device is
 // told.
 func (c *Call) Hangup(ctx context.Context) {
@@ -253,6 +279,8 @@ func (c *Call) finish() {
 	}
 	if c.tx != nil {
 		c.tx.acknowledge() // nothing more is repeated
+		c.half.leave(c)
+		c.s.lines.leave(c.whose)
 	}
 	if re != nil {
 		re.acknowledge()

@@ -92,6 +92,7 @@ func (c *Call) ack(r *request) {
 	}
 	c.mu.Unlock()
 	c.tx.acknowledge()
+	c.half.leave(c)
 	c.ackOnce.Do(func() { close(c.acked) })
 }
 

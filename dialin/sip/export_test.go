@@ -78,3 +78,10 @@ func Shorten(s *Server, d time.Duration) { s.shortest = d }
 
 // Serves reports whether Serve has begun.
 func Serves(s *Server) bool { return s.lifetime() != nil }
+
+// Rate lets each source do something once a minute.
+func Rate(lax bool) func(source string, now time.Time) bool {
+	r := newRate(1, 1)
+	r.lax = lax
+	return r.allow
+}

@@ -22,8 +22,14 @@ import (
 func (s *Server) invited(r *request, peer *Peer) {
 	now := time.Now()
 	if peer == nil && !s.setups.allow(r.peer.source, now) {
-		r.respond(r.answer(503, "Service Unavailable", "busy", nil, "Retry-After: 30"))
+		s.busy(r)
 		return
+	}
+	if peer == nil && !s.crowd.allow("", now) {
+		if r.peer.reliable() {
+			s.busy(r)
+		}
+		return // whoever means it repeats it, and may be luckier
 	}
 	proved := false
 	if h := r.header("Authorization"); h != "" {
@@ -121,27 +127,31 @@ func offered(r *request, secrecy Secrecy) (*offer, int) {
 
 // ring makes a call of an INVITE and hands it on.
 func (s *Server) ring(r *request, peer *Peer, o *offer, every interval) {
-	source := r.peer.source
-	key, lines := source, s.c.PerSource
+	half := s.half
 	if peer != nil {
-		key, lines = peer.whose(), s.c.Total
+		half = s.halfPeer
 	}
-	if !s.lines.enterUpTo(key, lines) {
-		r.respond(r.answer(503, "Service Unavailable", "busy", nil, "Retry-After: 30"))
+	key, lines, all := s.share(peer, r.peer.source, s.c.PerSource, s.c.Total)
+	if !s.lines.enterUpTo(key, lines, all) {
+		s.busy(r)
 		return
 	}
 	t := newTxn(s, r)
 	c := s.newCall(t, peer, o, every)
+	c.half, c.whose = half, key
 	if !s.begin(t, peer) || !s.register(c) {
 		s.lines.leave(key)
 		return
 	}
+	half.enter(c)
 	t.provisional(r.answer(100, "Trying", "", nil))
 	t.provisional(r.answer(180, "Ringing", c.localTag, nil, c.contact()))
-	s.work.Go(func() {
-		defer s.lines.leave(key)
-		s.take(c)
-	})
+	s.work.Go(func() { s.take(c) })
+}
+
+// busy asks to try again later.
+func (s *Server) busy(r *request) {
+	r.respond(r.answer(503, "Service Unavailable", "busy", nil, "Retry-After: 30"))
 }
 
 // take runs a call to its end. What panics in it ends it, and no other.

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,12 +17,14 @@ type gate struct {
 
 func newGate(total, each int) *gate { return &gate{total: total, each: each, from: map[string]int{}} }
 
-func (g *gate) enter(source string) bool { return g.enterUpTo(source, g.each) }
+func (g *gate) enter(source string) bool { return g.enterUpTo(source, g.each, g.total) }
 
-func (g *gate) enterUpTo(source string, each int) bool {
+// enterUpTo lets in where its source has less than each, and all together less
+// than all.
+func (g *gate) enterUpTo(source string, each, all int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.all >= g.total || g.from[source] >= each {
+	if g.all >= min(all, g.total) || g.from[source] >= each {
 		return false
 	}
 	g.all++
@@ -38,14 +41,29 @@ func (g *gate) leave(source string) {
 	}
 }
 
+// share is whom a caller counts for, how much of total that one may take, and how
+// much all like it: a fifth is kept for peers, where there are any.
+func (s *Server) share(p *Peer, source string, each, total int) (key string, most, all int) {
+	switch {
+	case p != nil:
+		return p.whose(), total, total
+	case len(s.c.Peers) > 0:
+		return source, each, total - total/5
+	}
+	return source, each, total
+}
+
 // rate lets each source do something so often a minute, with a burst. It
-// remembers so many sources and no more; while it is full of busy ones, who is
-// not known has to wait.
+// remembers so many sources and no more.
 type rate struct {
 	perMinute, burst int
+	// lax lets who is not known pass uncounted while it is full of busy ones,
+	// since something else bounds them all; otherwise they have to wait.
+	lax bool
 
-	mu   sync.Mutex
-	from map[string]bucket // guarded by mu
+	mu      sync.Mutex
+	from    map[string]bucket // guarded by mu
+	cleaned time.Time         // guarded by mu
 }
 
 type bucket struct {
@@ -66,7 +84,7 @@ func (r *rate) allow(source string, now time.Time) bool {
 	b, ok := r.from[source]
 	if !ok {
 		if len(r.from) >= maxSources && !r.clean(now) {
-			return false
+			return r.lax
 		}
 		b = bucket{float64(r.burst), now}
 	}
@@ -80,14 +98,53 @@ func (r *rate) allow(source string, now time.Time) bool {
 	return ok
 }
 
-// clean forgets whoever would have a full bucket by now.
+// clean forgets whoever would have a full bucket by now, once a second: it looks
+// at all of them. r.mu is held.
 func (r *rate) clean(now time.Time) bool {
+	if now.Sub(r.cleaned) < time.Second {
+		return false
+	}
+	r.cleaned = now
 	for k, b := range r.from {
 		if b.left+now.Sub(b.at).Minutes()*float64(r.perMinute) >= float64(r.burst) {
 			delete(r.from, k)
 		}
 	}
 	return len(r.from) < maxSources
+}
+
+// halfOpen are calls that nobody has confirmed yet, oldest first. Over its
+// bound the oldest gives way: who asks in another's name never confirms, who
+// means it does so at once.
+type halfOpen struct {
+	most int
+
+	mu    sync.Mutex
+	calls []*Call // guarded by mu
+}
+
+func newHalfOpen(lines int) *halfOpen { return &halfOpen{most: max(lines/8, min(10, (lines+1)/2))} }
+
+func (h *halfOpen) enter(c *Call) {
+	h.mu.Lock()
+	var oldest *Call
+	if len(h.calls) >= h.most {
+		oldest = h.calls[0]
+		h.calls = slices.Delete(h.calls, 0, 1)
+	}
+	h.calls = append(h.calls, c)
+	h.mu.Unlock()
+	if oldest != nil {
+		oldest.giveWay()
+	}
+}
+
+func (h *halfOpen) leave(c *Call) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := slices.Index(h.calls, c); i >= 0 {
+		h.calls = slices.Delete(h.calls, i, i+1)
+	}
 }
 
 // memory remembers sources for a while: those that have called.

@@ -94,7 +94,7 @@ func check(m *sip.Request, p *peer) (*request, bool) {
 		r.vias = append(r.vias, h.Value())
 	}
 	words := []string{r.branch, r.fromTag, r.toTag, r.callID}
-	if len(r.vias) > maxVias || r.callID == "" || r.fromTag == "" {
+	if len(r.vias) > maxVias || r.callID == "" { // devices after RFC 2543 have no tag (RFC 3261 §12.1.1)
 		return nil, false
 	}
 	for _, w := range words {

@@ -47,6 +47,9 @@ type Config struct {
 	// PerMinute and Burst bound the new calls of one address that is no peer.
 	// Default 60 and 20.
 	PerMinute, Burst int
+	// PerSecond bounds the new calls of everybody together who is no peer; with
+	// peers, a fifth of Total is kept for them besides. Default 300.
+	PerSecond int
 	// Silent is how long a device that is not on hold may send nothing before
 	// its line counts as dead. Default 1m.
 	Silent time.Duration
@@ -91,12 +94,15 @@ type Server struct {
 	// shortest is the least session timer, shorter in tests.
 	shortest time.Duration
 	conns    *gate
-	seed     string  // of the tags of answers that are not remembered
-	asked    *gate   // transactions that are remembered
-	lines    *gate   // calls at once
-	setups   *rate   // new calls
-	told     *rate   // lines in the log
-	known    *memory // sources that have called
+	seed     string // of the tags of answers that are not remembered
+	asked    *gate  // transactions that are remembered
+	lines    *gate  // calls at once
+	setups   *rate  // new calls
+	crowd    *rate  // new calls of all that are no peers
+	half     *halfOpen
+	halfPeer *halfOpen // of peers
+	told     *rate     // lines in the log
+	known    *memory   // sources that have called
 
 	work sync.WaitGroup
 
@@ -125,6 +131,7 @@ func New(c Config) (*Server, error) {
 	set(&c.PerSource, 20)
 	set(&c.PerMinute, 60)
 	set(&c.Burst, 20)
+	set(&c.PerSecond, 300)
 	fault(len(c.UDP)+len(c.TCP)+len(c.TLS) == 0, "listens nowhere")
 	fault(len(c.TLS) > 0 && c.Certificates == nil, "TLS without certificates")
 	fault(c.Media == nil, "Media is missing")
@@ -153,10 +160,12 @@ func New(c Config) (*Server, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	setups := newRate(c.PerMinute, c.Burst)
+	setups.lax = true // the crowd is bounded
 	return &Server{
 		c: c, log: c.Logger, parser: parser(), digest: newDigest(c.Realm), conns: newGate(maxConns, maxConnsSource),
 		seed: rand.Text(), asked: newGate(maxTxns, maxTxnsSource),
-		lines: newGate(c.Total, c.Total), setups: newRate(c.PerMinute, c.Burst), told: newRate(1, 1), known: newMemory(knownFor),
+		lines: newGate(c.Total, c.Total), setups: setups, crowd: newRate(60*c.PerSecond, c.PerSecond), half: newHalfOpen(c.Total), halfPeer: newHalfOpen(c.Total), told: newRate(1, 1), known: newMemory(knownFor),
 		txns: map[string]*txn{}, calls: map[string]*Call{}, pending: map[string]*waiter{}, shortest: minInterval, registrar: registrar{stay: map[string][]binding{}},
 	}, nil
 }
@@ -243,9 +252,22 @@ func (s *Server) handle(r *request) {
 	case peer == nil && !s.known.knows(r.peer.source, time.Now()):
 		s.silence(r) // T50
 	case r.Method == sip.OPTIONS:
-		s.reply(r, 200, "OK", allow, "Accept: application/sdp", "Supported: timer")
+		s.options(r)
 	default:
 		s.reply(r, 405, "Method Not Allowed", allow)
+	}
+}
+
+// options tells what can be asked for here (RFC 3261 §11.2).
+func (s *Server) options(r *request) {
+	u := r.unknownExtensions()
+	switch {
+	case r.Recipient.Scheme != "sip" && r.Recipient.Scheme != "sips":
+		s.reply(r, 416, "Unsupported URI Scheme")
+	case u != "":
+		s.reply(r, 420, "Bad Extension", "Unsupported: "+u)
+	default:
+		s.reply(r, 200, "OK", allow, "Accept: application/sdp", "Supported: timer")
 	}
 }
 

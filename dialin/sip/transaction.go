@@ -60,11 +60,9 @@ func (s *Server) begin(t *txn, p *Peer) bool {
 	if s.txns[t.key] != nil {
 		return false // it came twice at the same moment
 	}
-	most := maxTxnsSource
-	if t.whose = t.r.peer.source; p != nil {
-		t.whose, most = p.whose(), maxTxnsPeer
-	}
-	if !s.asked.enterUpTo(t.whose, most) {
+	key, most, all := s.share(p, t.r.peer.source, maxTxnsSource, maxTxns)
+	t.whose = key
+	if !s.asked.enterUpTo(key, min(most, maxTxnsPeer), all) {
 		return false
 	}
 	s.txns[t.key] = t
