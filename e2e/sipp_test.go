@@ -229,8 +229,8 @@ func TestT50RealScannersFindNothing(t *testing.T) {
 		{"svmap", "-p", port, "-m", "REGISTER", "127.0.0.1"},
 		{"svwar", "-p", port, "-e", "100-200", "127.0.0.1"},
 		{"svwar", "-p", port, "-e", "100-130", "-m", "OPTIONS", "127.0.0.1"},
-		{"svwar", "-p", port, "-e", "100-130", "-m", "INVITE", "127.0.0.1"},
 		{"svcrack", "-p", port, "-u", "100", "-r", "100-120", "127.0.0.1"},
+		{"svwar", "-p", port, "-e", "100-130", "-m", "INVITE", "127.0.0.1"},
 	} {
 		program, err := exec.LookPath(c[0])
 		if err != nil {

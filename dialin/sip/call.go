@@ -263,7 +263,7 @@ func (c *Call) finish() {
 	first := !c.ended
 	c.ended = true
 	session, port, timer := c.session, c.port, c.timer
-	re := c.re
+	re, p := c.re, c.peer
 	c.mu.Unlock()
 	if !first {
 		return
@@ -280,6 +280,7 @@ func (c *Call) finish() {
 	if c.tx != nil {
 		c.tx.acknowledge() // nothing more is repeated
 		c.half.leave(c)
+		p.calls.Add(-1)
 		c.s.lines.leave(c.whose)
 	}
 	if re != nil {

@@ -26,8 +26,8 @@ func (c *Call) request(r *request) {
 		return
 	}
 	c.remoteSeq = r.cseq
-	if c.target == nil {
-		c.peer = r.peer
+	if c.target == nil && !c.ended {
+		c.moves(r.peer)
 	}
 	if r.Method == sip.BYE {
 		c.bye = true
@@ -51,6 +51,14 @@ func (c *Call) request(r *request) {
 	default:
 		t.answer(405, "Method Not Allowed", allow)
 	}
+}
+
+// moves notes that the call comes over another way now, which is kept open for
+// it. c.mu is held.
+func (c *Call) moves(to *peer) {
+	c.peer.calls.Add(-1)
+	to.calls.Add(1)
+	c.peer = to
 }
 
 // over is the device's goodbye. Its answer outlives the call, for repeats.

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -84,4 +85,13 @@ func Rate(lax bool) func(source string, now time.Time) bool {
 	r := newRate(1, 1)
 	r.lax = lax
 	return r.allow
+}
+
+// Narrow has a server take fewer connections.
+func Narrow(s *Server, total int) { s.conns = newGate(total) }
+
+// Stream has a server read a connection until it is done with it.
+func Stream(s *Server, c net.Conn, from netip.AddrPort) {
+	p := newPeer("TCP", from, netip.MustParseAddrPort("127.0.0.1:5060"))
+	s.converse(s.lifetime(), p, c, s.peerAt(p))
 }

@@ -132,7 +132,7 @@ func (s *Server) ring(r *request, peer *Peer, o *offer, every interval) {
 		half = s.halfPeer
 	}
 	key, lines, all := s.share(peer, r.peer.source, s.c.PerSource, s.c.Total)
-	if !s.lines.enterUpTo(key, lines, all) {
+	if !s.lines.enter(key, lines, all) {
 		s.busy(r)
 		return
 	}
@@ -143,6 +143,7 @@ func (s *Server) ring(r *request, peer *Peer, o *offer, every interval) {
 		s.lines.leave(key)
 		return
 	}
+	r.peer.calls.Add(1)
 	half.enter(c)
 	t.provisional(r.answer(100, "Trying", "", nil))
 	t.provisional(r.answer(180, "Ringing", c.localTag, nil, c.contact()))

@@ -8,20 +8,18 @@ import (
 
 // gate counts what is open at once, in all and by source.
 type gate struct {
-	total, each int
+	total int
 
 	mu   sync.Mutex
 	all  int            // guarded by mu
 	from map[string]int // guarded by mu
 }
 
-func newGate(total, each int) *gate { return &gate{total: total, each: each, from: map[string]int{}} }
+func newGate(total int) *gate { return &gate{total: total, from: map[string]int{}} }
 
-func (g *gate) enter(source string) bool { return g.enterUpTo(source, g.each, g.total) }
-
-// enterUpTo lets in where its source has less than each, and all together less
+// enter lets in where its source has less than each, and all together less
 // than all.
-func (g *gate) enterUpTo(source string, each, all int) bool {
+func (g *gate) enter(source string, each, all int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.all >= min(all, g.total) || g.from[source] >= each {

@@ -308,7 +308,7 @@ func (s *Server) connect(ctx context.Context, transport string, to netip.AddrPor
 	own, leave := context.WithCancel(s.lifetime())
 	s.work.Go(func() {
 		defer leave()
-		s.stream(own, p, conn, forever)
+		s.stream(own, p, conn, func(silent time.Duration) bool { return silent < forever })
 	})
 	return p, leave, nil
 }

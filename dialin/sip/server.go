@@ -163,9 +163,9 @@ func New(c Config) (*Server, error) {
 	setups := newRate(c.PerMinute, c.Burst)
 	setups.lax = true // the crowd is bounded
 	return &Server{
-		c: c, log: c.Logger, parser: parser(), digest: newDigest(c.Realm), conns: newGate(maxConns, maxConnsSource),
-		seed: rand.Text(), asked: newGate(maxTxns, maxTxnsSource),
-		lines: newGate(c.Total, c.Total), setups: setups, crowd: newRate(60*c.PerSecond, c.PerSecond), half: newHalfOpen(c.Total), halfPeer: newHalfOpen(c.Total), told: newRate(1, 1), known: newMemory(knownFor),
+		c: c, log: c.Logger, parser: parser(), digest: newDigest(c.Realm), conns: newGate(maxConns),
+		seed: rand.Text(), asked: newGate(maxTxns),
+		lines: newGate(c.Total), setups: setups, crowd: newRate(60*c.PerSecond, c.PerSecond), half: newHalfOpen(c.Total), halfPeer: newHalfOpen(c.Total), told: newRate(1, 1), known: newMemory(knownFor),
 		txns: map[string]*txn{}, calls: map[string]*Call{}, pending: map[string]*waiter{}, shortest: minInterval, registrar: registrar{stay: map[string][]binding{}},
 	}, nil
 }

@@ -62,7 +62,7 @@ func (s *Server) begin(t *txn, p *Peer) bool {
 	}
 	key, most, all := s.share(p, t.r.peer.source, maxTxnsSource, maxTxns)
 	t.whose = key
-	if !s.asked.enterUpTo(key, min(most, maxTxnsPeer), all) {
+	if !s.asked.enter(key, min(most, maxTxnsPeer), all) {
 		return false
 	}
 	s.txns[t.key] = t

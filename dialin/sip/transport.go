@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -22,6 +24,7 @@ type peer struct {
 	// source is whom limits count: the address, a whole /64 for IPv6.
 	source string
 	send   func(b []byte, to netip.AddrPort) error
+	calls  atomic.Int32 // that came over it and still live
 }
 
 func newPeer(proto string, remote, local netip.AddrPort) *peer {
@@ -56,11 +59,13 @@ func (r *request) respond(b []byte) {
 	_ = r.peer.send(b, to)
 }
 
-// Limits of connections. A device keeps one for its calls.
+// Limits of connections. A device keeps one for its calls, and a peer between
+// them; anybody else's ends soon.
 const (
 	maxConns       = 2048
 	maxConnsSource = 64
 	firstWord      = 15 * time.Second // to say something at all
+	pause          = time.Minute      // between words, without a call
 	idle           = 45 * time.Minute // longer than any session timer of ours
 	forever        = 24 * time.Hour   // of a connection of ours, which ends with its call
 	writeTime      = 2 * time.Second
@@ -198,16 +203,26 @@ func (s *Server) accept(ctx context.Context, l listener) error {
 			p.proto = "TLS"
 			c = tls.Server(c, s.c.Certificates)
 		}
-		if !s.conns.enter(p.source) {
+		known := s.peerAt(p)
+		key, most, all := s.share(known, p.source, maxConnsSource, s.conns.total)
+		if !s.conns.enter(key, most, all) {
 			_ = c.Close()
 			continue
 		}
 		s.work.Go(func() {
-			defer s.conns.leave(p.source)
-			p.send = streamSend(c)
-			s.stream(ctx, p, c, idle)
+			defer s.conns.leave(key)
+			s.converse(ctx, p, c, known)
 		})
 	}
+}
+
+// converse reads a connection that somebody opened. Without a call only a peer's
+// stays when nothing is said.
+func (s *Server) converse(ctx context.Context, p *peer, c net.Conn, known *Peer) {
+	p.send = streamSend(c)
+	s.stream(ctx, p, c, func(silent time.Duration) bool {
+		return silent < idle && (known != nil || p.calls.Load() > 0)
+	})
 }
 
 func streamSend(c net.Conn) func([]byte, netip.AddrPort) error {
@@ -220,15 +235,16 @@ func streamSend(c net.Conn) func([]byte, netip.AddrPort) error {
 	}
 }
 
-// stream reads one connection until it ends, or says nothing for as long as
-// idle. What is no SIP ends it.
-func (s *Server) stream(ctx context.Context, p *peer, c net.Conn, idle time.Duration) {
+// stream reads one connection until it ends, or has been silent for a while and
+// may not stay so. What is no SIP ends it.
+func (s *Server) stream(ctx context.Context, p *peer, c net.Conn, stays func(silent time.Duration) bool) {
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
 	defer c.Close()
 	var have []byte
 	b := make([]byte, 4<<10)
 	_ = c.SetReadDeadline(time.Now().Add(firstWord))
+	var heard time.Time
 	for {
 		n, err := c.Read(b)
 		have = append(have, b[:n]...)
@@ -244,10 +260,14 @@ func (s *Server) stream(ctx context.Context, p *peer, c net.Conn, idle time.Dura
 			if !tidy(m) {
 				return
 			}
-			_ = c.SetReadDeadline(time.Now().Add(idle))
+			heard = time.Now()
+			_ = c.SetReadDeadline(heard.Add(pause))
 			s.receive(p, m)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && !heard.IsZero() && stays(time.Since(heard)):
+			_ = c.SetReadDeadline(time.Now().Add(pause))
+		case err != nil:
 			return
 		}
 	}
