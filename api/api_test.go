@@ -12,13 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vestibule/api"
+	"vestibule/lobby"
 	"vestibule/meeting"
 )
 
 // TestEveryOperation walks an institution's program through everything that
 // the document offers, each answer checked against it.
 func TestEveryOperation(t *testing.T) {
-	s := open(t, nil)
+	s := openWith(t, nil, nil, vouch)
 	s.must(200, "", "GET", "/openapi.json", "")
 	made := s.must(201, "all", "POST", "/meetings", form("Jeanne", "Paul"))
 	m := of(made.text("id"))
@@ -38,8 +39,8 @@ func TestEveryOperation(t *testing.T) {
 		t.Errorf("altered = %s", moved.raw)
 	}
 	until(t, "changes mailed", func() bool { n, _ := s.box.count(); return n == 4 })
-	added := s.must(201, "all", "POST", m+"/invitations", `{"invitations":[{"email":"rita@exemple.fr","role":"host"},{"name":"Sign-in","phone":"+33 6 12 34 56 42","match":{"claim":"sub","value":"x"}}]}`)
-	if added.text("items.0.name") != "rita" || added.text("items.1.match.value") != "x" || added.text("items.1.phone") != "+33612345642" {
+	added := s.must(201, "all", "POST", m+"/invitations", `{"invitations":[{"email":"rita@exemple.fr","role":"host"},{"name":"Sign-in","phone":"+33 6 12 34 56 42","match":{"claim":"rpps","value":"x"}}]}`)
+	if added.text("items.0.name") != "rita" || added.text("items.1.match.value") != "x" || added.text("items.1.match.provider") != "a" || added.text("items.1.phone") != "+33612345642" {
 		t.Errorf("invited = %s", added.raw)
 	}
 	var list reply
@@ -282,8 +283,15 @@ func TestBadBodies(t *testing.T) {
 	}
 }
 
+// vouch has two providers, of which one keeps a claim.
+func vouch(c *lobby.Config) {
+	c.Vouchers = []lobby.Voucher{{ID: "a", Keep: []string{"rpps"}}, {ID: "b"}}
+}
+
+func matched(match string) string { return `{"invitations":[{"name":"K","match":` + match + `}]}` }
+
 func TestBadRequests(t *testing.T) {
-	s := open(t, nil)
+	s := openWith(t, nil, nil, vouch)
 	m := of(s.must(201, "all", "POST", "/meetings", form("Jeanne")).text("id"))
 	other := of(s.must(201, "all", "POST", "/meetings", form("Jeanne")).text("id"))
 	next := s.must(200, "all", "GET", m+"/events?limit=1", "").text("next")
@@ -300,6 +308,11 @@ func TestBadRequests(t *testing.T) {
 		{"POST", m + "/lock", `{"x":1}`, 422, []string{"/x unknown"}},
 		{"POST", m + "/invitations", `{"invitations":[]}`, 422, []string{"/invitations empty"}},
 		{"POST", m + "/invitations", ``, 422, []string{"/invitations missing"}},
+		{"POST", m + "/invitations", matched(`{"claim":"nobody","value":"1"}`), 422, []string{"/invitations/0/match/claim unknown"}},
+		{"POST", m + "/invitations", matched(`{"claim":"sub","value":"1"}`), 422, []string{"/invitations/0/match/provider missing"}},
+		{"POST", m + "/invitations", matched(`{"claim":"rpps","value":"1","provider":"b"}`), 422, []string{"/invitations/0/match/claim unknown"}},
+		{"POST", m + "/invitations", matched(`{"claim":"rpps","value":"1","provider":"c"}`), 422, []string{"/invitations/0/match/provider unknown"}},
+		{"POST", m + "/invitations", matched(`{"claim":"domain","value":"corp"}`), 422, []string{"/invitations/0/match/value unknown"}},
 		{"PATCH", m, `{"title":"x"}`, 428, nil},
 		{"PUT", m, `{}`, 405, nil},
 		{"DELETE", "/meetings", ``, 405, nil},

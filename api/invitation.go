@@ -36,8 +36,9 @@ type invitationView struct {
 }
 
 type matchView struct {
-	Claim string `json:"claim"`
-	Value string `json:"value"`
+	Claim    string `json:"claim"`
+	Value    string `json:"value"`
+	Provider string `json:"provider,omitempty"`
 }
 
 type mailView struct {
@@ -53,7 +54,7 @@ func (s *Server) invitation(m *meeting.Meeting, v *meeting.Invitation, c *caller
 		Mail: mailView{State: [...]string{"none", "queued", "sent", "failed", "deferred", "bounced"}[min(v.Mail.State, meeting.MailBounced)], Fault: v.Mail.Fault},
 	}
 	if v.Match.Claim != "" {
-		x.Match = &matchView{v.Match.Claim, v.Match.Value}
+		x.Match = &matchView{v.Match.Claim, v.Match.Value, v.Match.Provider}
 	}
 	if !v.Mail.At.IsZero() {
 		at := second(v.Mail.At)
@@ -84,7 +85,7 @@ func roleWord(r meeting.Role) string {
 }
 
 // invitees reads the list of a body. Everybody is on it once.
-func invitees(o *object) []lobby.Invitee {
+func (s *Server) invitees(o *object) []lobby.Invitee {
 	var list []lobby.Invitee
 	seen := map[string]bool{}
 	o.each("invitations", lobby.MaxInvitees, func(in *object) {
@@ -106,13 +107,10 @@ func invitees(o *object) []lobby.Invitee {
 			v.Role = meeting.Host
 		}
 		if in.has("match") {
-			m := in.inside("match")
-			m.need("claim", "value")
-			v.Match = meeting.Match{Claim: m.text("claim", "", 60), Value: m.text("value", "", 254)}
-			m.rest()
+			v.Match = s.match(in.inside("match"))
 		}
 		// A host is somebody whom a provider can name.
-		if v.Role == meeting.Host && v.Email == "" && v.Match.Claim == "" {
+		if v.Role == meeting.Host && (v.Email == "" && v.Match.Claim == "" || v.Match.Claim == meeting.DomainClaim) {
 			in.bad("email", "missing")
 		}
 		for _, k := range [][2]string{{"email", meeting.FoldAddress(v.Email)}, {"phone", v.Phone}} {
@@ -124,6 +122,25 @@ func invitees(o *object) []lobby.Invitee {
 		list = append(list, v)
 	})
 	return list
+}
+
+// match reads the claim that is asked. One that nobody could ever meet is told
+// now, and not to the guest.
+func (s *Server) match(m *object) meeting.Match {
+	m.need("claim", "value")
+	asked := meeting.Match{Claim: m.text("claim", "", 60), Value: m.text("value", "", 254), Provider: m.text("provider", "", 32)}
+	m.rest()
+	if asked.Claim == "" || asked.Value == "" {
+		return asked // is told
+	}
+	asked, wrong := s.c.Lobby.Require(asked)
+	switch {
+	case wrong == "provider" && !m.has("provider"):
+		m.bad(wrong, "missing")
+	case wrong != "":
+		m.bad(wrong, "unknown")
+	}
+	return asked
 }
 
 // snapshot answers everything of the meeting of the path.
@@ -165,7 +182,7 @@ func (s *Server) invite(w http.ResponseWriter, r *http.Request, c *caller) error
 		return err
 	}
 	o.need("invitations")
-	list := invitees(o)
+	list := s.invitees(o)
 	if len(list) == 0 && !o.told("invitations") {
 		o.bad("invitations", "empty")
 	}

@@ -224,7 +224,7 @@ func (s *Server) createMeeting(w http.ResponseWriter, r *http.Request, c *caller
 	}
 	o.need("title", "starts", "ends")
 	d := draft(o, lobby.Draft{Zone: s.c.Zone, Lang: s.c.Lang, Settings: s.c.Lobby.Defaults()})
-	d.Invitees = invitees(o)
+	d.Invitees = s.invitees(o)
 	if err := o.judge(&d, time.Now()); err != nil {
 		return err
 	}

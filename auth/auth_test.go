@@ -109,7 +109,7 @@ func TestSignIn(t *testing.T) {
 	want := meeting.Person{
 		Issuer: issuer, Subject: "u-1", Name: "Ada Martin", Email: "ada@hospital.example",
 		Evidence: meeting.Evidence{
-			Method: meeting.OIDC, Provider: "Hôpital Saint-Jean", Organisation: "Cardiologie",
+			Method: meeting.OIDC, Provider: "Hôpital Saint-Jean", ProviderID: "hospital", Organisation: "Cardiologie",
 			EmailVerified: true, Member: true, ACR: "eidas2", AMR: []string{"pwd", "totp"},
 			Claims: map[string][]string{"org.units[].code": {"12"}},
 		},

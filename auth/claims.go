@@ -162,7 +162,7 @@ func (p *provider) person(id identity, now time.Time) (meeting.Person, error) {
 	person := meeting.Person{
 		Issuer: id.issuer, Subject: subject, Name: p.name(from), Email: email,
 		Evidence: meeting.Evidence{
-			Method: meeting.OIDC, Provider: p.Name, Organisation: clean(organisation),
+			Method: meeting.OIDC, Provider: p.Name, ProviderID: p.ID, Organisation: clean(organisation),
 			EmailVerified: verified, ACR: acr, AMR: id.token.all("amr"), At: now,
 		},
 	}

@@ -82,7 +82,7 @@ func (s *Server) changeMeeting(w http.ResponseWriter, r *http.Request) error {
 	}
 	listed, no := addRoster(r)
 	form, draft, faults := readForm(r.PostForm, m.Settings, time.Now())
-	faults = append(faults, readPeople(&form, &draft, invited(snap))...)
+	faults = append(faults, s.readPeople(&form, &draft, invited(snap))...)
 	if no {
 		faults = append(faults, web.FieldFault{Field: "list", What: web.Unreadable})
 	}
@@ -138,7 +138,7 @@ func invited(snap *lobby.Snapshot) map[string]bool {
 	seen := map[string]bool{}
 	for _, v := range snap.Invitations {
 		if !v.Revoked && !v.Shared && !v.Members {
-			seen[personKey(v.Email, v.Phone, v.Name)] = true
+			seen[personKey(v.Email, v.Phone, lobby.WriteMatch(v.Match), v.Name)] = true
 		}
 	}
 	return seen
@@ -172,7 +172,7 @@ func (s *Server) copyPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 // people are the invitees as lines, and how many cannot be written so: who is
-// known by a claim, or by an address that the site does not show to hosts.
+// known by a claim that no line can say, or by an address that the site does not show to hosts.
 func (s *Server) people(snap *lobby.Snapshot) (guests, hosts string, left int) {
 	var list []meeting.Invitation
 	for _, v := range snap.Invitations {
@@ -184,7 +184,8 @@ func (s *Server) people(snap *lobby.Snapshot) (guests, hosts string, left int) {
 	var lines [2]strings.Builder
 	for i := range list {
 		v := &list[i]
-		if v.Match.Claim != "" || s.c.Lobby.Email(v.Email) != v.Email || s.c.Lobby.Phone(v.Phone) != v.Phone {
+		claim := lobby.WriteMatch(v.Match)
+		if claim == "" && v.Match.Claim != "" || s.c.Lobby.Email(v.Email) != v.Email || s.c.Lobby.Phone(v.Phone) != v.Phone {
 			left++
 			continue
 		}
@@ -194,6 +195,9 @@ func (s *Server) people(snap *lobby.Snapshot) (guests, hosts string, left int) {
 		}
 		if v.Phone != "" {
 			line += " " + v.Phone
+		}
+		if claim != "" {
+			line += " " + claim
 		}
 		lines[min(v.Role, meeting.Host)].WriteString(line + "\n")
 	}

@@ -56,10 +56,10 @@ func readForm(v url.Values, was meeting.Settings, now time.Time) (web.Form, lobb
 
 // readPeople adds who is typed into the form to the draft. Seen are those who
 // are invited already, by their keys.
-func readPeople(f *web.Form, d *lobby.Draft, seen map[string]bool) []web.FieldFault {
+func (s *Server) readPeople(f *web.Form, d *lobby.Draft, seen map[string]bool) []web.FieldFault {
 	there := len(seen)
-	guests, faults := readInvitees(f.Invitees, "invitees", meeting.Guest, seen)
-	hosts, bad := readInvitees(f.CoHosts, "cohosts", meeting.Host, seen)
+	guests, faults := s.readInvitees(f.Invitees, "invitees", meeting.Guest, seen)
+	hosts, bad := s.readInvitees(f.CoHosts, "cohosts", meeting.Host, seen)
 	d.Invitees = append(guests, hosts...)
 	if there+len(d.Invitees) > lobby.MaxInvitees {
 		bad = append(bad, web.FieldFault{Field: "invitees", What: web.TooManyLines})
@@ -130,8 +130,8 @@ func writeOptions(f *web.Form, s *meeting.Settings) {
 	f.Members, f.Chime, f.Early, f.Remind = s.Members, s.Chime, int(s.Early.Minutes()), writeReminders(s.Remind)
 }
 
-// readInvitees reads lines of "Name <mail> +33…", or less.
-func readInvitees(text, field string, role meeting.Role, seen map[string]bool) ([]lobby.Invitee, []web.FieldFault) {
+// readInvitees reads lines of "Name <mail> +33… RPPS:1…", or less.
+func (s *Server) readInvitees(text, field string, role meeting.Role, seen map[string]bool) ([]lobby.Invitee, []web.FieldFault) {
 	var list []lobby.Invitee
 	var faults []web.FieldFault
 	n := 0
@@ -142,13 +142,19 @@ func readInvitees(text, field string, role meeting.Role, seen map[string]bool) (
 			continue
 		}
 		v, ok := readInvitee(line)
-		key := personKey(v.Email, v.Phone, v.Name)
+		var wrong string
+		v.Match, wrong = s.c.Lobby.Require(v.Match)
+		key := personKey(v.Email, v.Phone, lobby.WriteMatch(v.Match), v.Name)
 		switch {
+		case wrong == "provider":
+			faults = append(faults, web.FieldFault{Field: field, What: web.NoProvider, Line: n})
+		case wrong != "" || role == meeting.Host && v.Match.Claim == meeting.DomainClaim:
+			faults = append(faults, web.FieldFault{Field: field, What: web.NoClaim, Line: n})
 		case meeting.NearlyPhone(v.Name):
 			faults = append(faults, web.FieldFault{Field: field, What: web.NoPhone, Line: n})
 		// A co-host must be somebody the provider can name: without an
-		// address nobody could meet the invitation.
-		case !ok || role == meeting.Host && v.Email == "":
+		// address or a claim nobody could meet the invitation.
+		case !ok || role == meeting.Host && v.Email == "" && v.Match.Claim == "":
 			faults = append(faults, web.FieldFault{Field: field, What: web.NoAddress, Line: n})
 		case seen[key]:
 			faults = append(faults, web.FieldFault{Field: field, What: web.Twice, Line: n})
@@ -163,13 +169,14 @@ func readInvitees(text, field string, role meeting.Role, seen map[string]bool) (
 }
 
 // personKey is what makes two lines one person.
-func personKey(email, phone, name string) string {
-	return cmp.Or(meeting.FoldAddress(email), phone, "name:"+strings.ToLower(name))
+func personKey(email, phone, claim, name string) string {
+	return cmp.Or(meeting.FoldAddress(email), phone, claim, "name:"+strings.ToLower(name))
 }
 
 // readInvitee takes a line apart. A name it cannot find is made of the address
 // or number.
 func readInvitee(line string) (v lobby.Invitee, ok bool) {
+	line, v.Match = lobby.CutMatch(line)
 	line, v.Phone = meeting.CutPhone(line)
 	v.Name, v.Email, ok = readMailbox(line)
 	if v.Name == "" && v.Email != "" {
@@ -179,7 +186,10 @@ func readInvitee(line string) (v lobby.Invitee, ok bool) {
 	if v.Name == "" {
 		v.Name = meeting.CountryPhone(v.Phone)
 	}
-	return v, ok
+	if v.Name == "" {
+		v.Name = lobby.ClaimName(v.Match)
+	}
+	return v, ok && v.Name != ""
 }
 
 // readMailbox reads "Name <mail>", "Name mail", "mail" or "Name".

@@ -128,7 +128,7 @@ func (s *site) config(c setup, logger *slog.Logger) house.Config {
 	if !c.codesOnly {
 		hc.OIDC = auth.Config{Transport: s.id, Providers: []auth.Provider{{
 			ID: "hospital", Name: "Hospital sign-in", Issuer: issuer, ClientID: s.id.ClientID, ClientSecret: s.id.ClientSecret,
-			Member: auth.Rule{Claim: "org", Values: []string{"hospital"}}, Logout: []string{"rp", "backchannel"},
+			Member: auth.Rule{Claim: "org", Values: []string{"hospital"}}, Logout: []string{"rp", "backchannel"}, Keep: []string{"rpps"},
 		}}}
 	}
 	return hc

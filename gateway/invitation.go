@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ func (s *Server) invitation(w http.ResponseWriter, r *http.Request) error {
 	link := r.PathValue("link")
 	p := web.Invitation{
 		Frame: s.frame(w, r), Link: link, HostName: v.Meeting.Owner.Name, Title: v.Meeting.Title,
-		Times: times(&v.Meeting), Standing: web.Ready, KeptDays: s.c.KeptDays, Providers: s.ways(),
+		Times: times(&v.Meeting), Standing: web.Ready, KeptDays: s.c.KeptDays, Providers: s.waysOf(v.Invitation.Match.Provider),
 	}
 	p.Members = v.Invitation.Members
 	if v.Invitation.Role != meeting.Host {
@@ -65,13 +66,19 @@ func (s *Server) invitation(w http.ResponseWriter, r *http.Request) error {
 	return s.page(w, r, p)
 }
 
+// waysOf are the providers at which an invitation can be met: the one that must
+// vouch for its claim, else all.
+func (s *Server) waysOf(provider string) []web.Way {
+	return slices.DeleteFunc(s.ways(), func(w web.Way) bool { return provider != "" && w.ID != provider })
+}
+
 // boxes are where a code could go, masked; empty: nowhere.
 func (s *Server) boxes(v *meeting.Invitation) (mailbox, phone string) {
 	if s.c.Lobby.Sends(meeting.Mailbox) {
-		mailbox = meeting.MaskAddress(v.Email)
+		mailbox = meeting.MaskAddress(v.CodeTo(meeting.Mailbox))
 	}
 	if s.c.Lobby.Sends(meeting.Telephone) {
-		phone = meeting.MaskPhone(v.Phone)
+		phone = meeting.MaskPhone(v.CodeTo(meeting.Telephone))
 	}
 	return mailbox, phone
 }

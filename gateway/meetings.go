@@ -139,7 +139,7 @@ func (s *Server) createMeeting(w http.ResponseWriter, r *http.Request) error {
 	}
 	listed, no := addRoster(r)
 	form, draft, faults := readForm(r.PostForm, s.c.Lobby.Defaults(), time.Now())
-	faults = append(faults, readPeople(&form, &draft, map[string]bool{})...)
+	faults = append(faults, s.readPeople(&form, &draft, map[string]bool{})...)
 	if strings.TrimSpace(form.Invitees) == "" && form.Members == meeting.ByName {
 		faults = append(faults, web.FieldFault{Field: "invitees", What: web.Missing})
 	}

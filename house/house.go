@@ -129,6 +129,9 @@ func New(c Config) (*House, error) {
 		KeepIncidents: c.KeepIncidents, State: c.State, Logger: c.Logger,
 		Remind: c.Remind, LinkInCalendar: c.LinkInCalendar,
 	}
+	for _, p := range c.OIDC.Providers {
+		lc.Vouchers = append(lc.Vouchers, lobby.Voucher{ID: p.ID, Keep: p.Keep})
+	}
 	c.Phone.tell(&lc)
 	h.Lobby, err = lobby.New(lc)
 	add(err)

@@ -69,7 +69,8 @@ func (d *Draft) Faults(now time.Time) []*meeting.Refusal {
 func (v *Invitee) good() bool {
 	ok := v.Name != "" && utf8.RuneCountInString(v.Name) <= MaxName
 	ok = ok && (v.Email == "" || meeting.Address(v.Email)) && meeting.Phone(v.Phone) == v.Phone
-	return ok && (v.Role != meeting.Host || v.Email != "" || v.Match.Claim != "")
+	// Whoever has an address somewhere is not asked to host.
+	return ok && (v.Role != meeting.Host || v.Match.Claim != meeting.DomainClaim && (v.Email != "" || v.Match.Claim != ""))
 }
 
 // Create makes a meeting, its invitations and their links, and mails them. The
@@ -86,6 +87,9 @@ func (l *Lobby) create(ctx context.Context, owner meeting.Person, d Draft, attem
 	d.clean()
 	if f := d.Faults(now); len(f) > 0 {
 		return "", f[0]
+	}
+	if n := l.require(d.Invitees); n > 0 {
+		return "", &meeting.Refusal{Reason: meeting.Invalid, Field: fmt.Sprintf("invitees.%d", n)}
 	}
 	// The same attempt makes the same meeting: its id is derived, so a form
 	// sent twice finds the first one's answer (T07).

@@ -67,12 +67,12 @@ func unproved(v *meeting.Invitation, p *meeting.Person) bool {
 func anotherName(v *meeting.Invitation, a *meeting.Admission) bool {
 	p := &a.Person
 	switch local, _, _ := strings.Cut(v.Email, "@"); {
-	case v.Name == "" || v.Shared:
-		return false
+	case v.Name == "" || v.Shared || v.Name == ClaimName(v.Match):
+		return false // no host wrote it
 	case p.Name != "":
 		return !Resembles(p.Name, v.Name) && !Resembles(Initials(p.Name), v.Name)
 	case v.Name == CleanText(local, MaxName) || v.Name == meeting.CountryPhone(v.Phone):
-		return false // made of the address: no host wrote it
+		return false // made of the address
 	}
 	return a.Name != "" && a.Named.By == "" && !Abbreviates(a.Name, v.Name)
 }

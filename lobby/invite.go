@@ -23,6 +23,9 @@ func (l *Lobby) invite(ctx context.Context, id meeting.ID, host meeting.Key, lis
 			return nil, &meeting.Refusal{Reason: meeting.Invalid, Field: fmt.Sprintf("invitees.%d", i+1)}
 		}
 	}
+	if n := l.require(list); n > 0 {
+		return nil, &meeting.Refusal{Reason: meeting.Invalid, Field: fmt.Sprintf("invitees.%d", n)}
+	}
 	if err := l.noteMails(ctx, id, now); err != nil {
 		return nil, err
 	}

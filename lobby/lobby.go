@@ -126,6 +126,8 @@ type Config struct {
 	Emails Emails
 	// Names is the site's rule for guests' names. Default NamesFree.
 	Names NameRule
+	// Vouchers are the providers that invitations may ask a claim of.
+	Vouchers []Voucher
 	// SharedCodes lets a host open one code for a meeting that anybody may
 	// dial. It proves nobody: who comes by it is never let in by a rule.
 	SharedCodes bool

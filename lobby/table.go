@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -28,7 +29,7 @@ var ErrList = errors.New("no list that can be read")
 
 // ReadList reads a list as programs for tables write it: RFC 4180, with comma,
 // semicolon or tab between, in UTF-8 or Windows-1252, with or without a first
-// line that names the columns (name, mail, role, phone, in French or English). It
+// line that names the columns (name, mail, role, phone, identity, in French or English). It
 // judges nobody: each line comes back to be looked at, the bad ones too.
 func ReadList(b []byte) ([]Line, error) {
 	if len(b) > MaxList || bytes.IndexByte(b, 0) >= 0 {
@@ -42,7 +43,7 @@ func ReadList(b []byte) ([]Line, error) {
 	r := csv.NewReader(bytes.NewReader(b))
 	r.Comma, r.FieldsPerRecord, r.LazyQuotes = separator(b), -1, true
 	var lines []Line
-	cols, first := columns{name: -1, mail: -1, role: -1, phone: -1}, true
+	cols, first := noColumns(), true
 	for {
 		rec, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -79,12 +80,14 @@ func separator(b []byte) rune {
 }
 
 // columns are where a list has what; -1: nowhere.
-type columns struct{ name, mail, role, phone int }
+type columns struct{ name, mail, role, phone, claim int }
+
+func noColumns() columns { return columns{-1, -1, -1, -1, -1} }
 
 // titles reads a first line that names columns. One that holds an address is
 // somebody already.
 func titles(rec []string) (columns, bool) {
-	c, known := columns{-1, -1, -1, -1}, 0
+	c, known := noColumns(), 0
 	for i, cell := range rec {
 		var at *int
 		switch strings.ToLower(strings.TrimSpace(cell)) {
@@ -96,6 +99,8 @@ func titles(rec []string) (columns, bool) {
 			at = &c.role
 		case "phone", "mobile", "téléphone", "telephone", "portable", "tel", "tél":
 			at = &c.phone
+		case "claim", "identity", "identité", "identifiant":
+			at = &c.claim
 		default:
 			if strings.Contains(cell, "@") {
 				return c, false
@@ -129,18 +134,22 @@ func (c columns) line(rec []string) Line {
 	if mail := cell(c.mail); mail != "" {
 		parts = append(parts, "<"+mail+">")
 	}
-	l.Text = strings.TrimSpace(strings.Join(append(parts, cell(c.phone)), " "))
+	parts = slices.DeleteFunc(append(parts, cell(c.phone), cell(c.claim)), func(s string) bool { return s == "" })
+	l.Text = strings.Join(parts, " ")
 	return l
 }
 
 // guess finds the columns of a list that does not name them: the address by its
 // @, a role by its word, a number by its +, and the rest is the name.
 func guess(rec []string) columns {
-	c := columns{-1, -1, -1, -1}
+	c := noColumns()
 	for i, cell := range rec {
 		cell = strings.TrimSpace(cell)
+		rest, claim := CutMatch(cell)
 		switch {
 		case cell == "":
+		case rest == "" && claim.Claim != "" && c.claim < 0:
+			c.claim = i
 		case strings.Contains(cell, "@") && c.mail < 0:
 			c.mail = i
 		case strings.HasPrefix(cell, "+") && c.phone < 0:

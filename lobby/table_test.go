@@ -25,6 +25,10 @@ func TestReadList(t *testing.T) {
 		{"no header", "Jeanne;j@exemple.fr\np@exemple.fr\nLise;+33 6 12 34 56 78\n", []lobby.Line{
 			{N: 1, Text: "Jeanne <j@exemple.fr>"}, {N: 2, Text: "<p@exemple.fr>"}, {N: 3, Text: "Lise +33 6 12 34 56 78"},
 		}},
+		{"claims", "nom;mail;identité\nJeanne;j@exemple.fr;RPPS:8\nPaul;;sub:p@psc\n", []lobby.Line{
+			{N: 2, Text: "Jeanne <j@exemple.fr> RPPS:8"}, {N: 3, Text: "Paul sub:p@psc"},
+		}},
+		{"claims without a header", "Jeanne;sub:j@psc\nCorp;@corp.fr\n", []lobby.Line{{N: 1, Text: "Jeanne sub:j@psc"}, {N: 2, Text: "Corp @corp.fr"}}},
 		{"bad lines come back", "nom;mail\nJeanne;a@b@c\n\nPaul;\n", []lobby.Line{{N: 2, Text: "Jeanne <a@b@c>"}, {N: 4, Text: "Paul"}}},
 		{"a quote never closed", "nom;mail\nJeanne \"x;j@exemple.fr\n", []lobby.Line{{N: 2, Text: "Jeanne \"x <j@exemple.fr>"}}},
 		{"nothing", "", nil},

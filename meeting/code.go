@@ -90,16 +90,21 @@ func recent(ts []time.Time, now time.Time) []time.Time {
 	return r
 }
 
-// CodeTo returns where a code is sent by the given way; empty: nowhere.
+// CodeTo returns where a code is sent by the given way; empty: nowhere, as where
+// the invitation asks a claim that no code can show.
 func (v *Invitation) CodeTo(by Method) string {
+	var to string
+	var p Person
 	switch by {
 	case Mailbox:
-		return v.Email
+		to, p = v.Email, MailboxPerson(v.Email, time.Time{})
 	case Telephone:
-		return v.Phone
-	default:
+		to, p = v.Phone, PhonePerson(v.Phone, time.Time{})
+	}
+	if !p.Meets(v.Match) {
 		return ""
 	}
+	return to
 }
 
 // CodesLeft returns how many more codes may be sent today.

@@ -47,7 +47,10 @@ type Person struct {
 type Evidence struct {
 	Method Method `json:"method"`
 	// Provider is the identity provider's name in words ("Hôpital Saint-Jean").
-	Provider      string    `json:"provider,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	// ProviderID is its id in the configuration; empty in what older versions
+	// wrote, and then no claim is believed.
+	ProviderID    string    `json:"provider_id,omitempty"`
 	Organisation  string    `json:"organisation,omitempty"`
 	EmailVerified bool      `json:"email_verified,omitempty"`
 	Member        bool      `json:"member,omitempty"` // of the site's own institution, by the provider's member rule
@@ -117,22 +120,40 @@ func FoldMailbox(a string) string {
 	return strings.ReplaceAll(local, ".", "") + "@" + domain
 }
 
+// The claims that need no configuration.
+const (
+	SubjectClaim = "sub"
+	EmailClaim   = "email"
+	DomainClaim  = "domain" // any verified address there
+)
+
 // Match is a claim that an invitation asks of whoever uses it.
 type Match struct {
-	Claim string `json:"claim"` // "sub", "email" or a configured claim
+	Claim string `json:"claim"` // one of those above, or a configured one
 	Value string `json:"value"`
+	// Provider is the id of who must vouch for it. What one provider calls a
+	// subject or a number, the users of another may be free to choose, so that
+	// without it only an address is met.
+	Provider string `json:"provider,omitempty"`
 }
 
-// Meets reports whether the person carries the claim.
+// Meets reports whether the person carries the claim, from whom it is asked.
 func (p *Person) Meets(m Match) bool {
+	e := &p.Evidence
+	if m.Provider != "" && (e.Method != OIDC || e.ProviderID != m.Provider) {
+		return false
+	}
 	switch m.Claim {
 	case "":
 		return true
-	case "sub":
-		return p.Evidence.Method == OIDC && p.Subject == m.Value
-	case "email":
-		return p.Evidence.EmailVerified && FoldAddress(p.Email) == FoldAddress(m.Value)
+	case EmailClaim:
+		return e.EmailVerified && FoldAddress(p.Email) == FoldAddress(m.Value)
+	case DomainClaim:
+		_, domain, _ := strings.Cut(FoldAddress(p.Email), "@")
+		return e.EmailVerified && domain != "" && domain == FoldAddress(m.Value)
+	case SubjectClaim:
+		return m.Provider != "" && p.Subject == m.Value
 	default:
-		return slices.Contains(p.Evidence.Claims[m.Claim], m.Value)
+		return m.Provider != "" && slices.Contains(e.Claims[m.Claim], m.Value)
 	}
 }

@@ -76,12 +76,14 @@ const (
 	NoAddress // a line whose address is none
 	Twice     // a line that repeats another
 	TooManyLines
-	NoPhone // a number without its country
+	NoPhone    // a number without its country
+	NoClaim    // a claim that nobody vouches for
+	NoProvider // one that several do, or a provider that is not there
 )
 
 // Key names the fault in the catalogue.
 func (f FieldFault) Key() string {
-	return [...]string{"unreadable", "missing", "long", "past", "address", "twice", "many", "phone"}[f.What%8]
+	return [...]string{"unreadable", "missing", "long", "past", "address", "twice", "many", "phone", "claim", "provider"}[f.What%10]
 }
 
 // FaultAt returns the fault of a field; nil: none.

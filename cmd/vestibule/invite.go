@@ -22,6 +22,14 @@ type invitation struct {
 	Email string `json:"email,omitempty"`
 	Phone string `json:"phone,omitempty"`
 	Role  string `json:"role,omitempty"`
+	Match *claim `json:"match,omitempty"`
+}
+
+// claim is what a sign-in must show.
+type claim struct {
+	Claim    string `json:"claim"`
+	Value    string `json:"value"`
+	Provider string `json:"provider,omitempty"`
 }
 
 // wish is a meeting as asked for.
@@ -67,8 +75,8 @@ func inviteCommand() *cobra.Command {
 	f.DurationVar(&a.duration, "duration", 30*time.Minute, "how long")
 	f.StringVar(&a.zone, "zone", "", "time zone, such as Europe/Paris; default: of this machine for --start, the site's in mails")
 	f.StringVar(&a.lang, "lang", "", "of the mails: fr or en; default: the site's")
-	f.StringArrayVar(&a.guests, "guest", nil, `"J. D. <mail> +33612345678", or less of it; once for each`)
-	f.StringVar(&a.csv, "csv", "", "a list of guests and hosts: name, mail, role, phone; every fault is told with its line")
+	f.StringArrayVar(&a.guests, "guest", nil, `"J. D. <mail> +33612345678", or less of it, and "RPPS:899…" or "@corp.example" for what the sign-in must show; once for each`)
+	f.StringVar(&a.csv, "csv", "", "a list of guests and hosts: name, mail, role, phone, identity; every fault is told with its line")
 	f.StringArrayVar(&a.hosts, "host", nil, "like --guest, for those who may admit and expel")
 	f.StringVar(&a.attempt, "attempt", "", "the same word makes the same meeting once, for ten minutes; default: random")
 	f.BoolVar(&a.json, "json", false, "print JSON")
@@ -163,7 +171,7 @@ func (a *asked) roster() (list []invitation, faults []error) {
 		case !ok || mail != "" && !meeting.Address(mail):
 			faults = append(faults, fmt.Errorf("--csv: line %d: the address cannot be used", l.N))
 			continue
-		case i.Role == "host" && mail == "":
+		case i.Role == "host" && mail == "" && i.Match == nil:
 			faults = append(faults, fmt.Errorf("--csv: line %d: a host needs an address", l.N))
 			continue
 		case mail != "" && seen[mail] > 0:
@@ -184,11 +192,18 @@ func when(s string, loc *time.Location) (time.Time, error) {
 	return t, err
 }
 
-// readInvitee reads "Name <mail> +33…", or less. The door checks the rest.
+// readInvitee reads "Name <mail> +33… RPPS:1…", or less. The door checks the rest.
 func readInvitee(line string) (invitation, bool) {
-	rest, phone := meeting.CutPhone(line)
+	rest, match := lobby.CutMatch(line)
+	rest, phone := meeting.CutPhone(rest)
 	i, ok := readMailbox(rest)
 	i.Phone = phone
+	if match.Claim != "" {
+		i.Match = &claim{match.Claim, match.Value, match.Provider}
+		if rest == "" {
+			i.Name, ok = lobby.ClaimName(match), true
+		}
+	}
 	return i, ok
 }
 

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Every line of a list that cannot be used is told by its number, without the
@@ -26,5 +28,21 @@ func TestInviteListTellsEveryLine(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "Eve") {
 		t.Errorf("the error names a person: %v", err)
+	}
+}
+
+// A line may say what the sign-in must show in place of an address, or besides.
+func TestInviteReadsClaims(t *testing.T) {
+	for line, want := range map[string]invitation{
+		"J. D. <j@exemple.fr> RPPS:899": {Name: "J. D.", Email: "j@exemple.fr", Match: &claim{Claim: "RPPS", Value: "899"}},
+		"Paul sub:p@x.fr@psc":           {Name: "Paul", Match: &claim{Claim: "sub", Value: "p@x.fr", Provider: "psc"}},
+		"@corp.fr":                      {Name: "corp.fr", Match: &claim{Claim: "domain", Value: "corp.fr"}},
+		"RPPS:899700":                   {Name: "RPPS …00", Match: &claim{Claim: "RPPS", Value: "899700"}},
+		"j@exemple.fr +33612345678":     {Email: "j@exemple.fr", Phone: "+33612345678"},
+	} {
+		got, ok := readInvitee(line)
+		if d := cmp.Diff(want, got); d != "" || !ok {
+			t.Errorf("%q = %v (-want +got):\n%s", line, ok, d)
+		}
 	}
 }
