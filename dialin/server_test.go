@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vestibule/conference"
@@ -31,6 +32,7 @@ type leg struct {
 	mu      sync.Mutex
 	played  []media.Sound // guarded by mu, like all below
 	rooms   []media.Room
+	dead    time.Time // since when nobody is heard
 }
 
 func ring(call, dialled string) *leg {
@@ -43,7 +45,23 @@ func (l *leg) Hangup(context.Context)                       { l.once.Do(func() {
 func (l *leg) Gone() <-chan struct{}                        { return l.gone }
 func (l *leg) Digits() <-chan rune                          { return l.keys }
 func (l *leg) Loop(media.Sound)                             {}
-func (l *leg) Stats() media.Stats                           { return media.Stats{Heard: time.Now()} }
+
+// Stats tells of a line on which somebody is heard, until it is dead.
+func (l *leg) Stats() media.Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead.IsZero() {
+		return media.Stats{Heard: time.Now()}
+	}
+	return media.Stats{Heard: l.dead}
+}
+
+// dies is a line that is cut without a word.
+func (l *leg) dies() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = time.Now()
+}
 
 func (l *leg) Caller() lobby.Caller {
 	return lobby.Caller{Call: l.call, Source: "192.0.2.1", Line: meeting.Line{Kind: "SIP", Address: "192.0.2.1"}}
@@ -118,6 +136,13 @@ func (quiet) Open(context.Context, string) error           { return nil }
 func (quiet) Remove(context.Context, string, string) error { return nil }
 func (quiet) Close(context.Context, string) error          { return nil }
 
+// voice says each word with a note of its own.
+type voice struct{}
+
+func (voice) Say(_ string, w dialin.Word) media.Sound {
+	return media.Tone(400+20*float64(slices.Index(dialin.Words(), w)), 100*time.Millisecond, -20)
+}
+
 // door is a phone door with everything behind it in memory.
 type door struct {
 	*dialin.Server
@@ -144,7 +169,7 @@ func open(t *testing.T) *door {
 	d := &door{t: t, lobby: l, hall: &hall{seats: make(chan *seat, 8)}, host: meeting.Person{
 		Issuer: "https://id.example", Subject: "doctor", Name: "Dr C", Evidence: meeting.Evidence{Method: meeting.OIDC, Member: true},
 	}}
-	if d.Server, err = dialin.New(dialin.Config{Lobby: l, Joiner: d.hall, Voice: dialin.Notes{}}); err != nil {
+	if d.Server, err = dialin.New(dialin.Config{Lobby: l, Joiner: d.hall, Voice: voice{}}); err != nil {
 		t.Fatal(err)
 	}
 	l.AddCutter(lobby.Channel{Name: "phone", Cutter: d.Server})
@@ -347,6 +372,64 @@ func TestNextCallTakesThePlace(t *testing.T) {
 		t.Error("the first call puts the second out")
 	}
 	ends(t, "the second way into the room", second.bridged)
+}
+
+// T40 by telephone: who was let in and whose line dies without a word comes back
+// into the locked meeting with their own code, once, without the host; dialling
+// at once they hold until the dead call no longer counts.
+func TestT40CallerRedialsAfterADeadLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t)
+		d.opens()
+		first := d.serve(ring("c1", d.number+"."+d.code))
+		seat := d.admits(d.waits(meeting.Waiting))
+		<-first.bridged
+		if err := d.lobby.Lock(t.Context(), d.id, d.host.Key(), true); err != nil {
+			t.Fatal(err)
+		}
+		first.dies()
+		time.Sleep(3 * time.Second)
+		begun := time.Now()
+		second := d.serve(ring("c2", d.number+"."+d.code))
+		select {
+		case <-second.bridged:
+		case <-second.gone:
+			t.Fatalf("the next call is hung up on after %v", time.Since(begun))
+		case <-time.After(time.Minute):
+			t.Fatal("the next call does not come in")
+		}
+		t.Logf("back after %v", time.Since(begun))
+		said := func(l *leg, w dialin.Word) (n int) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			for _, p := range l.played {
+				if reflect.DeepEqual(p, voice{}.Say("", w)) {
+					n++
+				}
+			}
+			return n
+		}
+		if n := said(second, dialin.OldCall); n != 1 {
+			t.Errorf("why they hold is said %d times, want once", n)
+		}
+		<-first.gone
+		<-seat.closed
+		// The line that lives is nobody's to take.
+		other := d.serve(ring("c3", d.number+"."+d.code))
+		<-other.gone
+		if said(other, dialin.InUse) != 1 {
+			t.Error("a code in use is not said to be")
+		}
+		// And the way back into a locked meeting is open once.
+		second.dies()
+		time.Sleep(time.Minute)
+		third := d.serve(ring("c4", d.number+"."+d.code))
+		<-third.gone
+		if said(third, dialin.Closed) != 1 {
+			t.Error("the second way back into a locked meeting is not refused as locked")
+		}
+		second.Hangup(t.Context())
+	})
 }
 
 // A caller hears who comes and goes where the meeting says so, and only there.

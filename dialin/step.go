@@ -40,7 +40,8 @@ const (
 	TypingTime = time.Minute      // for number and code, each time anew (T51)
 	Tries      = 3                // wrong answers a call (T52)
 	Verdict    = 2 * time.Second  // a wrong answer takes exactly this long
-	Again      = 5 * time.Second  // between looks while too many try
+	Again      = 5 * time.Second  // between looks at number and code
+	Redial     = 40 * time.Second // until a call that died no longer uses its code
 	Reminder   = 20 * time.Second // between prompts while waiting
 	JoinTime   = 20 * time.Second // into the room
 )
@@ -242,15 +243,27 @@ func (c Call) tell(now time.Time) (Call, []Action) {
 		if !now.Before(c.Until) {
 			return c.refuse(meeting.Busy, now)
 		}
-		first := !c.told
-		c.denied, c.again, c.told, c.Next = nil, true, true, now.Add(Again)
-		if first {
-			return c, []Action{Say{[]Word{Patience}}}
+		return c.stay(Patience, now)
+	case InUse:
+		// Mostly by their own call before, whose line died without a word and
+		// which counts as live for a while.
+		if !now.Before(c.Since.Add(Redial)) {
+			return c.refuse(*c.denied, now)
 		}
-		return c, nil
+		return c.stay(OldCall, now)
 	default:
 		return c.refuse(*c.denied, now)
 	}
+}
+
+// stay keeps the caller waiting for another look, and says why once.
+func (c Call) stay(why Word, now time.Time) (Call, []Action) {
+	first := !c.told
+	c.denied, c.again, c.told, c.Next = nil, true, true, now.Add(Again)
+	if first {
+		return c, []Action{Tone{[]Word{why}}}
+	}
+	return c, nil
 }
 
 // refuse says why and ends the call.

@@ -13,7 +13,7 @@ const (
 	AskCode  Word = "code"     // your personal code, then #
 	Nothing  Word = "nothing"  // nobody has typed anything
 	Wrong    Word = "wrong"    // number or code do not fit
-	Patience Word = "patience" // many calls: one moment
+	Patience Word = "patience" // many calls: please hold
 	Hold     Word = "hold"     // the meeting opens when the host enters
 	Waiting  Word = "waiting"  // the host has been told you are here
 	Welcome  Word = "welcome"  // you are let in
@@ -26,16 +26,17 @@ const (
 	Turned   Word = "by_host"
 	PutAway  Word = "removed"
 	Closed   Word = "locked"
-	InUse    Word = "in_use" // another call uses this code
-	NotByTel Word = "no"     // this invitation cannot be used by telephone
-	Trouble  Word = "busy"   // our fault: again in a minute
+	InUse    Word = "in_use"   // another call uses this code
+	OldCall  Word = "old_call" // one does still: please hold
+	NotByTel Word = "no"       // this invitation cannot be used by telephone
+	Trouble  Word = "busy"     // our fault: again in a minute
 )
 
 // Words lists every word, for whoever records them.
 func Words() []Word {
 	return []Word{
 		Greet, AskMeet, AskCode, Nothing, Wrong, Patience, Hold, Waiting, Welcome, NowMuted, NowHeard, Bye,
-		TooEarly, IsOver, OffNow, Turned, PutAway, Closed, InUse, NotByTel, Trouble,
+		TooEarly, IsOver, OffNow, Turned, PutAway, Closed, InUse, OldCall, NotByTel, Trouble,
 	}
 }
 

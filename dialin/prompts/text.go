@@ -29,7 +29,7 @@ func texts() map[string]text {
 		"code":     {"Composez votre code personnel, puis dièse.", "Please enter your personal code, followed by hash."},
 		"nothing":  {"Nous n'avons rien reçu.", "We have not received anything."},
 		"wrong":    {"Ce numéro ou ce code ne convient pas.", "That number or that code is not right."},
-		"patience": {"Beaucoup d'appels arrivent en ce moment. Rappelez dans quelques minutes.", "Many calls are coming in just now. Please call again in a few minutes."},
+		"patience": {"Beaucoup d'appels arrivent en ce moment. Restez en ligne.", "Many calls are coming in just now. Please hold."},
 		"hold": {
 			"Vous êtes bien arrivé. L'organisateur n'est pas encore là. Restez en ligne, la réunion s'ouvrira d'elle-même.",
 			"You are in the right place. The host is not here yet. Please stay on the line: the meeting will open by itself.",
@@ -58,6 +58,10 @@ func texts() map[string]text {
 		},
 		"locked": {"La réunion est verrouillée. Plus personne ne peut y entrer.", "The meeting is locked. Nobody else can come in."},
 		"in_use": {"Ce code sert déjà à un autre appel.", "This code is already in use on another call."},
+		"old_call": {
+			"Ce code sert encore à un autre appel. Si c'est le vôtre et qu'il a été coupé, restez en ligne.",
+			"This code is still in use on another call. If that was yours and the line dropped, please hold.",
+		},
 		"no": {
 			"Cette invitation ne permet pas d'entrer par téléphone. Utilisez le lien que vous avez reçu.",
 			"This invitation cannot be used by telephone. Please use the link that you were sent.",
