@@ -20,12 +20,11 @@ const (
 	CodeDigits   = 8
 )
 
-// Bounds of guessing meeting numbers, and of the slow lane of a meeting whose
-// codes somebody guesses.
+// Bounds of guessing meeting numbers: the wrong answers of one source. Right ones
+// are not counted, for a hospital behind one address has many callers.
 const (
-	dialSourceTries  = 60
+	dialSourceMisses = 60
 	dialSourceWindow = 10 * time.Minute
-	dialSpare        = 5 * time.Second
 	// dialLease is how long a call counts as live after its last sign of
 	// life; see DialAlive.
 	dialLease = 20 * time.Second
@@ -37,6 +36,9 @@ type Caller struct {
 	// Source is whom wrong codes are counted against: the address called
 	// from, or the number that a trusted trunk vouches for.
 	Source string
+	// Paired is whether the source has proved a secret of its own: its misses
+	// are counted apart.
+	Paired bool
 	// Call names the call, fresh for each.
 	Call string
 }
@@ -144,13 +146,37 @@ func (l *Lobby) dialKnock(ctx context.Context, number, code string, c Caller, no
 		return "", "", errors.New("knocking by phone: no call or source")
 	}
 	from := hex.EncodeToString(l.mac("dial-source", []byte(c.Source))[:8])
-	ok, err := l.c.Shelf.Count(ctx, "dial-try", from, dialSourceTries, dialSourceWindow)
+	shut, err := l.c.Shelf.Get(ctx, "dial-shut", from)
 	if err != nil {
-		return "", "", fmt.Errorf("counting dial-in tries: %w", err)
+		return "", "", fmt.Errorf("reading dial-in tries: %w", err)
 	}
-	if !ok {
+	if shut != nil {
 		return "", "", meeting.Refuse(meeting.TooMany)
 	}
+	id, admission, err := l.dialTry(ctx, number, code, from, c, now)
+	var no *meeting.Refusal
+	if errors.As(err, &no) && no.Reason == meeting.WrongCode {
+		if err := l.dialMissed(ctx, from); err != nil {
+			return "", "", err
+		}
+	}
+	return id, admission, err
+}
+
+// dialMissed counts a wrong answer of a source, and shuts it out for a while
+// after too many.
+func (l *Lobby) dialMissed(ctx context.Context, from string) error {
+	left, err := l.c.Shelf.Count(ctx, "dial-miss", from, dialSourceMisses-1, dialSourceWindow)
+	if err == nil && !left {
+		err = l.c.Shelf.Put(ctx, "dial-shut", from, []byte("shut"), dialSourceWindow)
+	}
+	if err != nil {
+		return fmt.Errorf("counting dial-in tries: %w", err)
+	}
+	return nil
+}
+
+func (l *Lobby) dialTry(ctx context.Context, number, code, from string, c Caller, now time.Time) (meeting.ID, string, error) {
 	id, err := l.dialled(ctx, number)
 	if err != nil {
 		return "", "", err
@@ -166,12 +192,7 @@ func (l *Lobby) dialKnock(ctx context.Context, number, code string, c Caller, no
 	if err != nil {
 		return "", "", err
 	}
-	try := meeting.DialTry{From: from}
-	if s.Meeting.DialSpare(from, now) {
-		if try.Spare, err = l.c.Shelf.Count(ctx, "dial-spare", string(id), 1, dialSpare); err != nil {
-			return "", "", fmt.Errorf("counting dial-in tries: %w", err)
-		}
-	}
+	try := meeting.DialTry{From: from, Paired: c.Paired}
 	admission, err := l.dialIn(ctx, id, l.owner(s, code), code, try, c, now)
 	if err != nil {
 		return "", "", err

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"vestibule/lobby"
 	"vestibule/meeting"
@@ -124,16 +125,16 @@ func TestT10WrongNumberReadsLikeWrongCode(t *testing.T) {
 	}
 }
 
-func TestT52DialCodeBruteForce(t *testing.T) {
-	s := open(t)
-	id, _ := s.meet(t, "Jeanne", "Marc")
-	p := s.phones(t, id)
+// guess has 50 lines guess at once, three codes each, and answers how many were
+// looked at.
+func (s *site) guess(t *testing.T, p phone, source func(line int) string) int32 {
+	t.Helper()
 	var looked atomic.Int32
 	var lines sync.WaitGroup
 	for line := range 50 {
 		lines.Go(func() {
 			for try := range 3 {
-				_, err := s.dial(t, p["Jeanne"].wrong(3*line+try), caller(fmt.Sprint("c", line), "192.0.2.66"))
+				_, err := s.dial(t, p.wrong(3*line+try), caller(fmt.Sprint("c", line), source(line)))
 				if reason(err) == meeting.WrongCode {
 					looked.Add(1)
 				}
@@ -141,28 +142,122 @@ func TestT52DialCodeBruteForce(t *testing.T) {
 		})
 	}
 	lines.Wait()
-	if n := looked.Load(); n > meeting.DialMisses {
-		t.Errorf("%d codes looked at, want at most %d", n, meeting.DialMisses)
+	return looked.Load()
+}
+
+func (s *site) dialAt(t *testing.T, p phone, c lobby.Caller, now time.Time) (string, error) {
+	t.Helper()
+	_, a, err := s.DialKnockAt(t.Context(), p.number, p.code, c, now)
+	return a, err
+}
+
+func TestT52DialCodeBruteForce(t *testing.T) {
+	for name, source := range map[string]func(int) string{
+		"one address":  func(int) string { return "192.0.2.66" },
+		"50 addresses": func(line int) string { return fmt.Sprint("198.51.100.", line) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			id, _ := s.meet(t, "Jeanne", "Marc", "Salle")
+			p := s.phones(t, id)
+			if n := s.guess(t, p["Jeanne"], source); n > meeting.DialMisses {
+				t.Errorf("%d codes looked at, want at most %d", n, meeting.DialMisses)
+			}
+			// A paired room has a budget of its own, at once.
+			room := caller("room", "peer:salle1")
+			room.Paired = true
+			if _, err := s.dial(t, p["Salle"], room); err != nil {
+				t.Errorf("the paired room during the attack: %v", err)
+			}
+			// Another guest, who is asked to wait, is not shut out; the guessers are.
+			if _, err := s.dial(t, p["Marc"], caller("marc", "192.0.2.7")); reason(err) != meeting.TooMany {
+				t.Errorf("another guest during the attack = %v, want too_many", err)
+			}
+			soon := time.Now().Add(meeting.DialQuiet)
+			if _, err := s.dialAt(t, p["Marc"], caller("marc", "192.0.2.7"), soon); err != nil {
+				t.Errorf("another guest soon after: %v", err)
+			}
+			guessed := 0
+			for line := range 50 {
+				if _, err := s.dialAt(t, p["Jeanne"].wrong(line), caller("late", source(line)), soon); reason(err) != meeting.TooMany {
+					guessed++
+				}
+			}
+			if name == "one address" {
+				if _, err := s.dialAt(t, p["Jeanne"], caller("late", source(0)), soon); reason(err) != meeting.TooMany {
+					t.Errorf("the right code from the guesser's line = %v, want too_many", err)
+				}
+			}
+			// Of 50 addresses 30 were never looked at: one of those may be a guest.
+			if most := map[string]int{"one address": 0, "50 addresses": 1}[name]; guessed > most {
+				t.Errorf("%d guessers are looked at again, want at most %d", guessed, most)
+			}
+			snap, err := s.Follow(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := 0
+			for _, e := range snap.Recent {
+				if e.What == meeting.DialSlowed {
+					told++
+				}
+			}
+			if told != 1 {
+				t.Errorf("the host is told %d times, want once", told)
+			}
+		})
 	}
-	if _, err := s.dial(t, p["Jeanne"], caller("late", "192.0.2.66")); reason(err) != meeting.TooMany {
-		t.Errorf("the right code from the guesser's line = %v, want too_many", err)
-	}
-	// Another guest is not shut out, and the host is told.
-	if _, err := s.dial(t, p["Marc"], caller("marc", "192.0.2.7")); err != nil {
-		t.Errorf("another guest during the attack: %v", err)
-	}
-	snap, err := s.Follow(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	told := 0
-	for _, e := range snap.Recent {
-		if e.What == meeting.DialSlowed {
-			told++
+}
+
+// However many addresses guess, an hour has 20 looks and one each half minute
+// more, and no address has two of those.
+func TestT52DistributedGuessesAnHour(t *testing.T) {
+	s := open(t)
+	id, _ := s.meet(t, "Jeanne")
+	p := s.phones(t, id)["Jeanne"]
+	start := time.Now()
+	looked, from := 0, map[int]int{}
+	for second := range 3600 {
+		if second%5 != 0 {
+			continue
+		}
+		source := second / 5 % 300 // each comes again
+		_, err := s.dialAt(t, p.wrong(second), caller("c", fmt.Sprint("2001:db8::", source)), start.Add(time.Duration(second)*time.Second))
+		if reason(err) == meeting.WrongCode {
+			looked++
+			from[source]++
 		}
 	}
-	if told != 1 {
-		t.Errorf("the host is told %d times, want once", told)
+	if looked > meeting.DialMisses+120 || looked < 100 {
+		t.Errorf("%d codes looked at in an hour, want at most %d and about that", looked, meeting.DialMisses+120)
+	}
+	for source, n := range from {
+		if n > 1 {
+			t.Errorf("source %d was looked at %d times", source, n)
+		}
+	}
+}
+
+// Right codes spend no budget: a hospital calls from behind one address.
+func TestT12ManyGuestsOfOneAddress(t *testing.T) {
+	s := open(t)
+	id, _ := s.meet(t, "Jeanne")
+	p := s.phones(t, id)["Jeanne"]
+	for n := range 70 { // each time the same call, for the test's ease
+		if _, err := s.dial(t, p, caller("c", "192.0.2.1")); err != nil {
+			t.Fatalf("call %d: %v", n, err)
+		}
+	}
+	for n := range 60 {
+		if _, err := s.dial(t, phone{"999999999", "00000000"}, caller(fmt.Sprint("w", n), "192.0.2.1")); reason(err) != meeting.WrongCode {
+			t.Fatalf("wrong number %d = %v", n, err)
+		}
+	}
+	if _, err := s.dial(t, p, caller("late", "192.0.2.1")); reason(err) != meeting.TooMany {
+		t.Errorf("after 60 wrong numbers = %v, want too_many", err)
+	}
+	if _, err := s.dial(t, p, caller("c", "192.0.2.2")); err != nil {
+		t.Errorf("another address = %v", err)
 	}
 }
 

@@ -29,3 +29,8 @@ func (l *Lobby) Hurry(look, lease, claim, hold time.Duration) {
 func (l *Lobby) SendCodeAt(ctx context.Context, link string, by meeting.Method, now time.Time) error {
 	return l.sendCode(ctx, link, by, "", now)
 }
+
+// DialKnockAt is DialKnock at another time.
+func (l *Lobby) DialKnockAt(ctx context.Context, number, code string, c Caller, now time.Time) (meeting.ID, string, error) {
+	return l.dialKnock(ctx, number, code, c, now)
+}

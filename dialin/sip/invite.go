@@ -216,16 +216,20 @@ func (s *Server) callerOf(r *request, c *Call) lobby.Caller {
 	if c.named == nil {
 		return caller
 	}
-	caller.Source = c.named.whose()
-	if c.named.Secret == "" {
-		// All telephones come by one trunk. The number it vouches for tells
-		// one guesser from the others (RFC 3325).
-		number := r.asserted()
-		caller.Source += ":" + number
-		if number != "" {
-			caller.Line.Claims = strings.TrimSpace(name + " " + number)
-		}
+	caller.Source, caller.Paired = c.named.whose(), c.named.Secret != ""
+	if caller.Paired {
+		return caller
 	}
+	// All telephones come by one trunk. The number it vouches for tells one
+	// guesser from the others (RFC 3325); who withholds it shares no budget with
+	// the others who do, and has that of the meeting.
+	number := r.asserted()
+	if number == "" {
+		caller.Source += ":call:" + c.id
+		return caller
+	}
+	caller.Source += ":" + number
+	caller.Line.Claims = strings.TrimSpace(name + " " + number)
 	return caller
 }
 

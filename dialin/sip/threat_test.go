@@ -378,8 +378,8 @@ func TestT55Digest(t *testing.T) {
 	}
 	p.confirm(r, "")
 	c := <-d.calls
-	if got := c.Caller().Source; got != "peer:salle1" {
-		t.Errorf("Source = %q: a paired room keeps its own budget (T52)", got)
+	if got := c.Caller(); got.Source != "peer:salle1" || !got.Paired {
+		t.Errorf("Caller = %+v: a paired room keeps its own budget (T52)", got)
 	}
 	// A challenge of our BYE is not answered: our secret stays with us.
 	c.Hangup(t.Context())
@@ -410,6 +410,19 @@ func TestOnlyPeers(t *testing.T) {
 	q.call(meetingURI, q.sdp(), "P-Asserted-Identity: <sip:+33561000001@operator>")
 	if who := (<-d.calls).Caller(); who.Source != "peer:operator:+33561000001" || !strings.HasSuffix(who.Line.Claims, "+33561000001") {
 		t.Errorf("Caller = %+v, want the number that the trunk vouches for", who)
+	}
+	// Who withholds it shares a budget with nobody (T12).
+	seen := map[string]bool{}
+	for range 3 {
+		q = dialFrom(t, d, "udp", "127.0.0.51")
+		m := strings.ReplaceAll(q.request("INVITE", meetingURI, q.sdp()), "<sip:salle1@phone>", "<sip:phone>")
+		q.raw(m)
+		q.confirm(q.final("INVITE"), "")
+		who := (<-d.calls).Caller()
+		if !strings.HasPrefix(who.Source, "peer:operator:") || seen[who.Source] || who.Paired {
+			t.Errorf("Caller = %+v, want a source of its own", who)
+		}
+		seen[who.Source] = true
 	}
 	d = open(t, func(c *sip.Config) {
 		c.OnlyPeers, c.Peers = true, []sip.Peer{trunk, {Name: "salle1", User: "salle1", Secret: "a secret of a room"}}
