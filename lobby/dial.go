@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"vestibule/meeting"
@@ -81,8 +82,9 @@ func (l *Lobby) DialCode(id meeting.ID, v *meeting.Invitation) string {
 // Dial is all that somebody needs to dial in.
 type Dial struct {
 	Number, Code string
-	// Addresses are what to dial, as the site says it.
-	Addresses []string
+	// Addresses are what to dial, as the site says it; Strings are the same for
+	// a device that dials number and code with the address and is asked nothing.
+	Addresses, Strings []string
 }
 
 // Zero reports whether there is no way in by telephone.
@@ -93,6 +95,13 @@ func (l *Lobby) Dial(m *meeting.Meeting, v *meeting.Invitation) Dial {
 	d := Dial{Number: l.Number(m), Code: l.DialCode(m.ID, v), Addresses: l.c.Dial}
 	if d.Zero() {
 		return Dial{}
+	}
+	for _, a := range d.Addresses {
+		// A telephone number takes no more digits, and an address with a name
+		// before the @ is that of a device.
+		if scheme, host, ok := strings.Cut(a, ":"); ok && (scheme == "sip" || scheme == "sips") && !strings.Contains(host, "@") {
+			d.Strings = append(d.Strings, d.Number+"."+d.Code+"@"+host)
+		}
 	}
 	return d
 }

@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vestibule/lobby"
 	"vestibule/meeting"
+	"vestibule/store"
 )
 
 // phone is what a caller needs to know.
@@ -316,5 +319,24 @@ func TestNoDialCodeInTheStore(t *testing.T) {
 	}
 	if strings.Contains(string(b), p.number) || strings.Contains(string(b), p.code) {
 		t.Error("a number or code stands in the store")
+	}
+}
+
+// Whoever has a room device is told what to dial so that it asks nothing: one
+// string for each SIP address that takes it, and none for a telephone number.
+func TestDialStrings(t *testing.T) {
+	kept := store.NewMemory()
+	l, err := lobby.New(lobby.Config{
+		Documents: kept, Shelf: kept, Backend: &server{open: map[string]bool{}}, Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example",
+		Dial: []string{"+33 5 61 00 00 00", "sip:visio.example.org", "sips:visio.example.org:5061", "sip:desk@pbx.example.org"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := l.Dial(&meeting.Meeting{ID: "m", Number: 1}, &meeting.Invitation{ID: "v"})
+	whole := d.Number + "." + d.Code
+	want := []string{whole + "@visio.example.org", whole + "@visio.example.org:5061"}
+	if diff := cmp.Diff(want, d.Strings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

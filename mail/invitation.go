@@ -47,6 +47,8 @@ type Invite struct {
 type Dial struct {
 	Number, Code string
 	Addresses    []string
+	// Strings are what a device dials that is to be asked nothing.
+	Strings []string
 }
 
 // Zero reports whether there is no way in by telephone.

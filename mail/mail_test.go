@@ -51,7 +51,7 @@ func TestGolden(t *testing.T) {
 			"invitation": func() error { return s.Invitation(t.Context(), invite(lang)) },
 			"phone": func() error {
 				i := invite(lang)
-				i.Dial = mail.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.hospital.example", "+33 5 56 00 00 00"}}
+				i.Dial = mail.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.hospital.example", "+33 5 56 00 00 00"}, Strings: []string{"123456789.12345678@visio.hospital.example"}}
 				return s.Invitation(t.Context(), i)
 			},
 			"change": func() error {
@@ -70,6 +70,11 @@ func TestGolden(t *testing.T) {
 				return s.Cancel(t.Context(), i)
 			},
 			"reminder": func() error { return s.Reminder(t.Context(), invite(lang)) },
+			"phone-reminder": func() error {
+				i := invite(lang)
+				i.Dial = mail.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.hospital.example"}, Strings: []string{"123456789.12345678@visio.hospital.example"}}
+				return s.Reminder(t.Context(), i)
+			},
 			"code":     func() error { return s.Code(t.Context(), code(lang)) },
 		} {
 			if err := send(); err != nil {

@@ -4,8 +4,9 @@ package web
 // all.
 type Dial struct {
 	Number, Code string
-	// Addresses are what to dial, as the site says it.
-	Addresses []string
+	// Addresses are what to dial, as the site says it, Strings what a device
+	// dials that is to be asked nothing.
+	Addresses, Strings []string
 }
 
 // Zero reports whether there is no way in by telephone.

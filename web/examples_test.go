@@ -189,7 +189,7 @@ func invitees() []web.Invitee {
 	return []web.Invitee{
 		{
 			Invitation: "i1", Name: "J. M.", Mailbox: "jeanne.moreau@exemple.fr", Mails: true, State: web.IsWaiting, Link: "https://visio.exemple.fr/i/Zk3yZk3yZk3yZk3yZk3yZk3yZk3yZk3y",
-			Dial: web.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.exemple.fr", "+33 5 61 00 00 00"}},
+			Dial: web.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.exemple.fr", "+33 5 61 00 00 00"}, Strings: []string{"123456789.12345678@visio.exemple.fr"}},
 		},
 		{Invitation: "i2", Name: "Dr Karim Benali", Mailbox: "k.benali@exemple.fr", Mails: true, CoHost: true, State: web.IsInside},
 		{Invitation: "i3", Name: "Infirmière de coordination", Mailbox: "coordination@exemple.fr", Mails: true, State: web.MailBounced, Why: "address"},
@@ -362,7 +362,7 @@ func consoleExamples() []example {
 		Admission: "ad06", Invited: "Salle 1", Name: "Salle 1", Line: web.Line{Kind: "SIP", Claims: "Salle 1", Address: "192.0.2.9"},
 		Warnings: []web.Warning{"nothing_proved", "not_encrypted"},
 	}}, nil
-	shared.Shared = web.Shared{May: true, Invitation: "0011223344556677", Dial: web.Dial{Number: "123456789", Code: "87654321", Addresses: []string{"sip:visio.exemple.fr"}}}
+	shared.Shared = web.Shared{May: true, Invitation: "0011223344556677", Dial: web.Dial{Number: "123456789", Code: "87654321", Addresses: []string{"sip:visio.exemple.fr"}, Strings: []string{"123456789.87654321@visio.exemple.fr"}}}
 	logs.Waiting, logs.Log = cards()[:1], nil
 	for d := web.Knocked; d <= web.DidLapse; d++ {
 		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie"}, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie", By: "Dr Karim Benali"})
