@@ -34,6 +34,9 @@ func Stream(s *Server, w http.ResponseWriter, r *http.Request, id meeting.ID, wh
 // Hurry gives a form less time than people have.
 func Hurry(s *Server, d time.Duration) { s.formTime = d }
 
+// Silent has a web socket that says nothing be taken for dead after d.
+func Silent(s *Server, d time.Duration) { s.silence = d }
+
 // Attend keeps the relay of whoever holds pass for as long as the web socket
 // that carries their signalling would, until stop.
 func Attend(ctx context.Context, s *Server, pass string, relay Relay, end func()) (stop func(), err error) {

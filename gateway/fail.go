@@ -56,6 +56,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.log.InfoContext(r.Context(), "foreign request refused", slog.String("path", route(r)))
 		http.Error(w, "This request did not come from this site.", http.StatusForbidden)
 		return
+	case errors.As(err, &elsewhere{}):
+		s.log.InfoContext(r.Context(), "second device turned away", slog.String("path", route(r)))
+		answerJSON(w, http.StatusConflict, map[string]string{"state": "elsewhere"})
+		return
 	case errors.As(err, &tooLarge{}):
 		s.log.InfoContext(r.Context(), "large request refused", slog.String("path", route(r)))
 		s.refuseAs(w, r, meeting.Refuse(meeting.Invalid), http.StatusRequestEntityTooLarge)

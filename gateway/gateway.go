@@ -90,6 +90,7 @@ type Server struct {
 	rooms    http.Handler
 	buffers  *buffers
 	formTime time.Duration
+	silence  time.Duration
 
 	doorTable, roomTable []header
 }
@@ -122,7 +123,7 @@ func New(c Config) (*Server, error) {
 	if c.SessionLife == 0 {
 		c.SessionLife = 12 * time.Hour
 	}
-	s := &Server{c: c, log: c.Logger, door: door, room: room, registry: newRegistry(), buffers: newBuffers(), formTime: formTime}
+	s := &Server{c: c, log: c.Logger, door: door, room: room, registry: newRegistry(), buffers: newBuffers(), formTime: formTime, silence: silence}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -55,16 +55,21 @@ func (s *Server) forward(w http.ResponseWriter, r seated) error {
 
 // signal carries one web socket for as long as its person may be inside.
 func (s *Server) signal(w http.ResponseWriter, r seated, c *carried) error {
+	me := &device{looks: s.looksOf(r.Request, r.seat.Meeting), meeting: r.seat.Meeting}
+	if err := s.alone(r, me.looks); err != nil {
+		return err
+	}
 	if err := s.c.Backend.Open(r.Context(), r.info.Room); err != nil {
 		s.log.ErrorContext(r.Context(), "conference server unavailable", slog.String("meeting", string(r.seat.Meeting)), slog.Any("error", err))
 		return meeting.Refuse(meeting.Busy)
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	socket, seat := &once{}, r.seat
+	socket, seat := &once{heard: me.hear}, r.seat
+	me.hear()
 	c.wrap = socket
 	end := func() { cancel(); socket.close() }
-	done, ok := s.registry.add(seat.Admission, end)
+	done, ok := s.registry.addSocket(seat.Admission, me, end)
 	if !ok {
 		return meeting.Refuse(meeting.Busy)
 	}

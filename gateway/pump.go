@@ -17,6 +17,7 @@ type once struct {
 	user   net.Conn           // the browser's half; guarded by mu
 	early  []byte             // what the browser said before it was answered; guarded by mu
 	closed bool               // guarded by mu
+	heard  func()             // called whenever the browser says something; nil: nobody asks
 }
 
 func (o *once) set(c io.ReadWriteCloser) {
@@ -117,6 +118,9 @@ func (o *once) pump(large *buffers) {
 		o.early = nil
 	}
 	o.mu.Unlock()
+	if o.heard != nil {
+		said = listened{said, o.heard}
+	}
 	var up sync.WaitGroup
 	up.Go(func() {
 		move(backend, said, large)
@@ -127,6 +131,21 @@ func (o *once) pump(large *buffers) {
 	_ = user.Close()
 	_ = backend.Close()
 	up.Wait()
+}
+
+// listened is the browser's half, which somebody waits to hear of.
+type listened struct {
+	io.Reader
+	heard func()
+}
+
+// Read implements io.Reader.
+func (l listened) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if n > 0 {
+		l.heard()
+	}
+	return n, err
 }
 
 // smallBytes is what each direction of a silent web socket keeps to read into:

@@ -20,6 +20,8 @@ type channel struct {
 	end   func()
 	gone  chan struct{}
 	brief bool // ends soon by itself
+	// device holds a web socket; nil for whatever else is open.
+	device *device
 }
 
 func newRegistry() *registry {
@@ -29,6 +31,34 @@ func newRegistry() *registry {
 // add registers a connection. done must be called when it has ended.
 func (g *registry) add(admission string, end func()) (done func(), ok bool) {
 	return g.put(admission, &channel{end: end, gone: make(chan struct{})})
+}
+
+// maxSockets bounds the web sockets of one admission. A page has one; a line
+// that drops may leave a few behind.
+const maxSockets = 6
+
+// addSocket registers a web socket with the device that holds it. Where there
+// are too many, whoever has been silent for longest gives way.
+func (g *registry) addSocket(admission string, d *device, end func()) (done func(), ok bool) {
+	done, ok = g.put(admission, &channel{end: end, gone: make(chan struct{}), device: d})
+	g.mu.Lock()
+	var quiet *channel
+	n := 0
+	for c := range g.live[admission] {
+		if c.device == nil || c.device.gaveWay {
+			continue
+		}
+		n++
+		if c.device != d && (quiet == nil || c.device.since().Before(quiet.device.since())) {
+			quiet = c
+		}
+	}
+	if n > maxSockets {
+		quiet.device.gaveWay = true
+		defer quiet.end()
+	}
+	g.mu.Unlock()
+	return done, ok
 }
 
 // addBrief registers what ends soon by itself: a shutdown lets it.

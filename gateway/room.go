@@ -119,10 +119,13 @@ func (s *Server) redeem(w http.ResponseWriter, r *http.Request) error {
 	if err := s.parse(w, r); err != nil {
 		return err
 	}
-	pass, err := s.c.Lobby.Redeem(r.Context(), r.PostForm.Get("ticket"))
+	ticket := r.PostForm.Get("ticket")
+	admission, before := s.devices(ticket)
+	pass, err := s.c.Lobby.Redeem(r.Context(), ticket)
 	if err != nil {
 		return err
 	}
+	s.replaces(r, admission, before)
 	setCookie(w, roomCookie, pass, 0)
 	http.Redirect(w, r, "/-/room", http.StatusSeeOther)
 	return nil
@@ -174,6 +177,7 @@ func (s *Server) pass(w http.ResponseWriter, r seated) error {
 		"lang": s.c.Pages.Lang(r.Request), "role": role(r.info.Role), "settings": settingsOf(&r.info),
 		"locked": r.info.Locked, "leave": "/-/leave", "after": s.c.Door + "/a/" + r.seat.Admission,
 		"events": "/-/events", "ready": true,
+		"elsewhere": s.registry.turned(r.seat.Admission, s.looksOf(r.Request, r.seat.Meeting), time.Now().Add(-s.silence)),
 	})
 	return nil
 }

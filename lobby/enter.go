@@ -105,3 +105,9 @@ func carried(s string) (id meeting.ID, admission string, ok bool) {
 	}
 	return meeting.ID(hex.EncodeToString(b[:meetingLen])), hex.EncodeToString(b[meetingLen : meetingLen+16]), true
 }
+
+// Double tells the hosts that another device came with the pass of somebody
+// inside, and whether it took the first one's place (T43).
+func (l *Lobby) Double(ctx context.Context, id meeting.ID, admission string, took bool) error {
+	return l.on(ctx, id, admission, "", meeting.Double{Took: took})
+}

@@ -56,9 +56,11 @@ type Admission struct {
 	// Incident is the reference of the report, where who expelled made one.
 	Incident string    `json:"incident,omitempty"`
 	Entered  time.Time `json:"entered,omitzero"`
-	Ticket   Ticket    `json:"ticket"`
+	// Doubled is when another device last came with this admission's pass.
+	Doubled time.Time `json:"doubled,omitzero"`
+	Ticket  Ticket    `json:"ticket"`
 	// Pass is the HMAC of the room cookie that may act for this admission;
-	// one at a time, so a second device replaces the first or waits.
+	// one at a time, so that a ticket spent again ends the pass before.
 	Pass []byte `json:"pass,omitempty"`
 }
 

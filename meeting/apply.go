@@ -66,6 +66,10 @@ const (
 	Renamed      What = "renamed"
 	Stayed       What = "stayed" // said that they are still there
 	Lapsed       What = "lapsed" // did not say so
+	// Doubled and Replaced tell of another device with the pass of somebody
+	// inside: turned away, and in the first one's place.
+	Doubled  What = "device_turned_away"
+	Replaced What = "device_replaced"
 	// DialSlowed tells the host that somebody guesses dial-in codes.
 	DialSlowed What = "dial_slowed"
 )

@@ -101,8 +101,10 @@ type Participant struct {
 	Role      meeting.Role
 	You       bool
 	// Away is set while the connection is lost.
-	Away  bool
-	Proof Proof
+	Away bool
+	// Doubled is set once another device came with their pass.
+	Doubled bool
+	Proof   Proof
 }
 
 // Renamable reports whether the host may give them another name.
@@ -147,6 +149,8 @@ const (
 	DidRename
 	ChangedName // the guest, of their own
 	DidLapse    // did not say that they are still there
+	Doubled     // another device came with their pass, and was turned away
+	Replaced    // the same, and has their place
 )
 
 // Key names the deed in the catalogue.
@@ -155,9 +159,10 @@ func (e Entry) Key() string {
 		"knocked", "admitted", "refused", "expelled", "locked", "unlocked",
 		"ended", "entered", "left", "mailed", "revoked", "guessed",
 		"held", "asked", "replied", "renamed", "changed", "lapsed",
-	}[e.Deed%18]
+		"doubled", "replaced",
+	}[e.Deed%20]
 	switch e.Deed {
-	case Knocked, DidEnter, DidLeave, Guessed, DidReply, ChangedName, DidLapse: // no host's doing
+	case Knocked, DidEnter, DidLeave, Guessed, DidReply, ChangedName, DidLapse, Doubled, Replaced: // no host's doing
 		return deed
 	}
 	if e.By != "" {

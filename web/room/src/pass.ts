@@ -25,6 +25,8 @@ export interface Pass {
   events: string;
   /** Whether to show the ready check; otherwise one enters with everything off. */
   ready: boolean;
+  /** Another device holds this place, and spoke a moment ago. */
+  elsewhere: boolean;
   ice: RTCIceServer[];
 }
 
@@ -85,6 +87,7 @@ function read(b: Record<string, unknown>): Pass {
     after: place(b.after),
     events: text(b.events),
     ready: b.ready === true,
+    elsewhere: b.elsewhere === true,
     ice: Array.isArray(b.ice) ? (b.ice as RTCIceServer[]) : [],
   };
 }

@@ -348,6 +348,10 @@ export class Session {
       } catch {
         const { pass, wait, over } = await this.askOnce();
         if (over) break;
+        if (pass?.elsewhere) {
+          this.end("elsewhere", "");
+          break;
+        }
         // The door is well and the conference server is not: still our side.
         if (pass && attempt > 0) this.set({ trouble: "ours" });
         await this.pause(attempt, wait);
