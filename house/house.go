@@ -59,7 +59,7 @@ type Config struct {
 	Texter  lobby.Texter  // nil: no SMS leaves
 	OIDC    auth.Config   // no providers: only one-time codes
 	Rules   *policy.Rules // nil: the built-in rules
-	// Turn is the relay, without its Secret; TurnOn is where it listens.
+	// Turn is the relay, without its Secret and whom it trusts; TurnOn is where it listens.
 	Turn   turn.Config
 	TurnOn turn.Addresses
 	// Phone is the phone door; nil: none.
@@ -144,6 +144,7 @@ func New(c Config) (*House, error) {
 	// take kept credentials without knowing who was cut.
 	c.Turn.Secret, c.Turn.Logger = make([]byte, sha256.Size), c.Logger
 	_, _ = rand.Read(c.Turn.Secret) // it does not fail
+	c.Turn.Trusted = c.Limits.Trusted
 	h.Turn, err = turn.New(c.Turn)
 	add(err)
 	c.Pages.Logger = c.Logger

@@ -206,7 +206,14 @@ func (g *guard) challenge(p []byte, from netip.AddrPort, t *tuple) (int, net.Add
 // stream the source is no lie, and connections are counted instead; so those
 // who share an address with a flooder still get in that way.
 func (g *guard) rations(from netip.AddrPort) bool {
-	return g.stream || g.s.challenges.allow(from.Addr(), g.s.clock.Load())
+	if g.stream {
+		return true
+	}
+	share := 1.0
+	if g.s.trusts(from.Addr()) {
+		share = trustedShare
+	}
+	return g.s.challenges.allow(from.Addr(), share, g.s.clock.Load())
 }
 
 // refuses returns the error code for an authenticated request that pion must

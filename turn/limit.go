@@ -17,6 +17,11 @@ const (
 	// enough for a ward behind one address, worthless as an amplifier.
 	challengeBurst = 40
 	challengeRate  = 20
+
+	// trustedShare is how many times that a trusted source gets: a hospital
+	// behind one address, whose meetings begin at the full hour. It is bounded
+	// all the same, for over UDP anybody can claim to be there.
+	trustedShare = 10
 )
 
 // limiter bounds what is answered to a source that has proved nothing.
@@ -35,17 +40,17 @@ type budget struct {
 
 func newLimiter() *limiter { return &limiter{seed: maphash.MakeSeed()} }
 
-// allow takes one answer from the budget of source and reports whether there
-// was one.
-func (l *limiter) allow(source netip.Addr, now int64) bool {
+// allow takes one answer from the budget of source, which is share times that
+// of others, and reports whether there was one.
+func (l *limiter) allow(source netip.Addr, share float64, now int64) bool {
 	slot := &l.slots[maphash.Comparable(l.seed, network(source))%limiterSlots]
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if slot.at == 0 {
-		slot.left = challengeBurst
+		slot.left = share * challengeBurst
 	} else {
 		passed := time.Duration(max(now-slot.at, 0)).Seconds()
-		slot.left = min(slot.left+passed*challengeRate, challengeBurst)
+		slot.left = min(slot.left+share*passed*challengeRate, share*challengeBurst)
 	}
 	slot.at = now
 	if slot.left < 1 {
@@ -71,7 +76,7 @@ func network(a netip.Addr) netip.Addr {
 
 // census counts open connections, in all and by source.
 type census struct {
-	all, each int
+	all int
 
 	// mu guards count and sources.
 	mu      sync.Mutex
@@ -79,17 +84,17 @@ type census struct {
 	sources map[netip.Addr]int
 }
 
-func newCensus(all, each int) *census {
-	return &census{all: all, each: each, sources: make(map[netip.Addr]int)}
+func newCensus(all int) *census {
+	return &census{all: all, sources: make(map[netip.Addr]int)}
 }
 
-// enter reports whether one more connection of source may stay; leave must
-// then follow.
-func (c *census) enter(source netip.Addr) bool {
+// enter reports whether one more connection of source may stay, which may have
+// each at a time; leave must then follow.
+func (c *census) enter(source netip.Addr, each int) bool {
 	source = network(source)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.count >= c.all || c.sources[source] >= c.each {
+	if c.count >= c.all || c.sources[source] >= each {
 		return false
 	}
 	c.count++

@@ -2,8 +2,10 @@ package turn_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"testing"
@@ -101,6 +103,42 @@ func TestConnectionsAreCounted(t *testing.T) {
 		}
 		if !relayed(t, s, "tcp", "adm-z").echoes(0x4000, "hello there", patience) {
 			t.Error("the place of a closed connection is not given on")
+		}
+	})
+}
+
+// TestManyBehindOneAddress: a hospital's people all come from one address, and
+// its meetings begin at the full hour.
+func TestManyBehindOneAddress(t *testing.T) {
+	t.Parallel()
+	onPlanes(t, func(t *testing.T, config func() turn.Config) {
+		c := config()
+		c.ConnectionsPerSource = 3
+		c.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.7/32")}
+		s := start(t, c)
+		const people, listed, other = 200, 7, 8
+		count := func(host byte, wait time.Duration) int {
+			for i := range people {
+				if _, ok := dialFrom(t, s, "udp", turn.Credentials{}, host).tryAllocate(wait); !ok {
+					return i
+				}
+			}
+			return people
+		}
+		if got := count(listed, patience); got != people {
+			t.Errorf("%d of %d people behind a listed address were answered", got, people)
+		}
+		if got := count(other, patience/20); got == people {
+			t.Error("as many strangers behind an address that is not listed were answered")
+		}
+		var open []*caller
+		for i := range 6 {
+			open = append(open, relayedFrom(t, s, "tcp", fmt.Sprint("adm-", i), listed))
+		}
+		for i, a := range open {
+			if !a.echoes(0x4000, "hello there", patience) {
+				t.Errorf("connection %d of a listed address suffers", i)
+			}
 		}
 	})
 }

@@ -338,7 +338,11 @@ func (s *Server) accept(ctx context.Context, l net.Listener, secure *tls.Config,
 			continue
 		}
 		from := source(c.RemoteAddr()).Addr()
-		if !s.sources.enter(from) {
+		each := s.c.ConnectionsPerSource
+		if s.trusts(from) {
+			each = s.c.Connections
+		}
+		if !s.sources.enter(from, each) {
 			_ = c.Close() // nothing was promised on it
 			continue
 		}

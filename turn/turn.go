@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,6 +90,11 @@ type Config struct {
 	// Default 4096 and 128.
 	Connections, ConnectionsPerSource int
 
+	// Trusted are addresses that many people come from, such as an
+	// institution's exit: ConnectionsPerSource does not hold for them, and as
+	// strangers they are answered trustedShare times as often. Default none.
+	Trusted []netip.Prefix
+
 	// TLS carries the certificate of the TLS listeners. Nil: no TLS.
 	TLS *tls.Config
 
@@ -138,7 +144,7 @@ func New(c Config) (*Server, error) {
 		c:          c,
 		log:        c.Logger,
 		challenges: newLimiter(),
-		sources:    newCensus(c.Connections, c.ConnectionsPerSource),
+		sources:    newCensus(c.Connections),
 		grants:     make(map[string]*grant),
 		streams:    make(map[*guard]struct{}),
 	}
@@ -194,7 +200,16 @@ func (c Config) faults() error {
 	fault(len(c.Peers.Prefixes) > 0 && c.Peers.MinPort <= c.MaxPort && c.MinPort <= c.Peers.MaxPort,
 		"peer ports %d to %d are among the relay ports %d to %d", c.Peers.MinPort, c.Peers.MaxPort, c.MinPort, c.MaxPort)
 	faults = append(faults, c.Peers.faults()...)
+	for _, p := range c.Trusted {
+		fault(!p.IsValid(), "trusted prefix %s is none", p)
+	}
 	return errors.Join(faults...)
+}
+
+// trusts reports whether many people come from a.
+func (s *Server) trusts(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	return slices.ContainsFunc(s.c.Trusted, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 func validRealm(realm string) bool {
