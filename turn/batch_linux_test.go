@@ -191,6 +191,38 @@ func TestOutboxWhenTheKernelRefuses(t *testing.T) {
 	}
 }
 
+// TestT37QueuedPacketsStay: what waits to leave with others when somebody is
+// cut does not leave after the cut has returned.
+func TestT37QueuedPacketsStay(t *testing.T) {
+	t.Parallel()
+	at := func(i int) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(1+i)) }
+	var sent strings.Builder
+	o := turn.NewOutbox(func(m []turn.Message) (int, syscall.Errno) {
+		if m[0].Segment > 0 && strings.HasPrefix(m[0].Data, "3") {
+			return 0, unix.EIO // sent again one by one
+		}
+		sent.WriteString(m[0].Data)
+		return 1, 0
+	})
+	for i := range 5 {
+		for range 3 {
+			o.Add(at(i), "", fmt.Sprint(i), 0)
+		}
+	}
+	o.Cut(at(0))
+	o.Cut(at(2))
+	o.Flush()
+	if got := sent.String(); got != "111333444" {
+		t.Errorf("sent %q, want nothing of 0 and 2", got)
+	}
+	o.Add(at(2), "", "2", 0)
+	o.Add(at(1), "", "1", 0)
+	o.Flush()
+	if got := sent.String(); got != "1113334441" || o.Lost() != 0 {
+		t.Errorf("sent %q and lost %d afterwards", got, o.Lost())
+	}
+}
+
 // TestOutboxGivesUpRuns: a kernel that cannot cut them up is asked once.
 func TestOutboxGivesUpRuns(t *testing.T) {
 	t.Parallel()

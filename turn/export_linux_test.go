@@ -5,6 +5,7 @@ package turn
 import (
 	"encoding/binary"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -25,11 +26,12 @@ type Message struct {
 type Outbox struct {
 	o     outbox
 	names map[netip.AddrPort]*name
+	gone  map[netip.AddrPort]*atomic.Bool
 }
 
 // NewOutbox is empty.
 func NewOutbox(accept func(m []Message) (int, syscall.Errno)) *Outbox {
-	o := &Outbox{names: make(map[netip.AddrPort]*name)}
+	o := &Outbox{names: make(map[netip.AddrPort]*name), gone: make(map[netip.AddrPort]*atomic.Bool)}
 	o.o.runs = true
 	o.o.sendmmsg = func(_ int, msgs []mmsghdr) (int, syscall.Errno) {
 		out := make([]Message, len(msgs))
@@ -59,10 +61,13 @@ func read(m *mmsghdr) Message {
 func (o *Outbox) Add(to netip.AddrPort, head, body string, pad int) {
 	if o.names[to] == nil {
 		n := nameOf(to)
-		o.names[to] = &n
+		o.names[to], o.gone[to] = &n, &atomic.Bool{}
 	}
-	o.o.add(o.names[to], append(o.o.head(), head...), []byte(body), pad)
+	o.o.add(o.names[to], o.gone[to], append(o.o.head(), head...), []byte(body), pad)
 }
+
+// Cut ends the relay of to, for which something may be queued.
+func (o *Outbox) Cut(to netip.AddrPort) { o.gone[to].Store(true) }
 
 // Flush sends.
 func (o *Outbox) Flush() { o.o.flush() }

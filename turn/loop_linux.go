@@ -282,7 +282,7 @@ func (sh *shard) ship(p *port) {
 	sh.up.fd = p.fd
 	for i := p.first; i != 0; i = sh.parcels[i-1].next {
 		a := &sh.parcels[i-1]
-		sh.up.add(&a.to, nil, a.body, 0)
+		sh.up.add(&a.to, nil, nil, a.body, 0)
 	}
 	sh.up.flush()
 }

@@ -4,6 +4,7 @@ package turn
 
 import (
 	"encoding/binary"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -49,7 +50,8 @@ type outbox struct {
 // shape is what an outbox knows of one message.
 type shape struct {
 	to     *name
-	first  int // piece
+	gone   *atomic.Bool // set: it is not sent any more; nil: always is
+	first  int          // piece
 	pieces int
 	size   int // of each piece but the last
 	total  int
@@ -69,12 +71,13 @@ func (o *outbox) room() {
 	}
 }
 
-// add queues head, body and pad zeros as one packet to to.
-func (o *outbox) add(to *name, head, body []byte, pad int) {
+// add queues head, body and pad zeros as one packet to to, unless gone is set
+// by the time it would leave.
+func (o *outbox) add(to *name, gone *atomic.Bool, head, body []byte, pad int) {
 	o.room()
 	size := len(head) + len(body) + pad
-	if !o.extends(to, size) {
-		o.shapes[o.count] = shape{to: to, first: o.pieces, size: size}
+	if !o.extends(to, gone, size) {
+		o.shapes[o.count] = shape{to: to, gone: gone, first: o.pieces, size: size}
 		o.count++
 	}
 	if len(head) > 0 {
@@ -101,12 +104,12 @@ func (o *outbox) vector(b []byte) {
 }
 
 // extends reports whether a packet of size may go on the last message.
-func (o *outbox) extends(to *name, size int) bool {
+func (o *outbox) extends(to *name, gone *atomic.Bool, size int) bool {
 	if o.count == 0 || !o.runs {
 		return false
 	}
 	s := &o.shapes[o.count-1]
-	return !s.closed && size > 0 && size <= s.size && s.size <= longestSegment &&
+	return !s.closed && s.gone == gone && size > 0 && size <= s.size && s.size <= longestSegment &&
 		s.pieces < piecesOfRun && s.total+size <= bytesOfRun && (s.to == to || *s.to == *to)
 }
 
@@ -121,10 +124,16 @@ func (o *outbox) start(piece int) int {
 // flush sends all that is queued. What the kernel does not take is lost, as
 // on a full link: nothing waits, nothing is kept.
 func (o *outbox) flush() {
+	left := 0
 	for i := range o.count {
-		o.write(&o.msgs[i], i, o.shapes[i].first, o.shapes[i].pieces)
+		if gone := o.shapes[i].gone; gone != nil && gone.Load() {
+			continue
+		}
+		o.shapes[left] = o.shapes[i]
+		o.write(&o.msgs[left], left, o.shapes[left].first, o.shapes[left].pieces)
+		left++
 	}
-	o.send(o.msgs[:o.count], true)
+	o.send(o.msgs[:left], true)
 	o.count, o.pieces, o.used = 0, 0, 0
 }
 

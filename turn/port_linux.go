@@ -165,13 +165,13 @@ func (p *port) deliver(b []byte, peer netip.AddrPort, clock int64) {
 		if p.tuple.passes(len(b), clock) {
 			head := binary.BigEndian.AppendUint16(out.head(), c.number)
 			// RFC 8656 §12.5: over UDP there need be no padding.
-			out.add(&p.from, binary.BigEndian.AppendUint16(head, uint16(len(b))), b, 0)
+			out.add(&p.from, &p.gone, binary.BigEndian.AppendUint16(head, uint16(len(b))), b, 0)
 		}
 		return
 	}
 	if p.allows(peer.Addr(), clock) && p.tuple.guard.s.c.Peers.Allows(peer) && p.tuple.passes(len(b), clock) {
 		pad := -len(b) & 3
-		out.add(&p.from, indication(out.head(), peer, len(b), pad), b, pad)
+		out.add(&p.from, &p.gone, indication(out.head(), peer, len(b), pad), b, pad)
 	}
 }
 
