@@ -47,8 +47,7 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 		Replicas: f.Store.Replicas, Timeout: f.Store.Timeout, Logger: log,
 	})
 	b.fault("store", err)
-	door, room := host(f.Door), host(f.Room)
-	out.Certs, err = cert.New(b.certs(door, room))
+	out.Certs, err = cert.New(b.certs(f.names()...))
 	b.fault("certificates", err)
 	h := &out.House
 	h.Door, h.Room, h.Store, h.Logger = f.Door, f.Room, out.Store, log
@@ -129,6 +128,16 @@ func (b *builder) pool(path, key string) *x509.CertPool {
 	return pool
 }
 
+// names are those that certificates are for: both addresses and, where it
+// listens for TLS, the relay.
+func (f *File) names() []string {
+	names := []string{host(f.Door), host(f.Room)}
+	if len(f.Turn.TLS) > 0 && !slices.Contains(names, f.Turn.Host) {
+		names = append(names, f.Turn.Host)
+	}
+	return names
+}
+
 func host(origin string) string {
 	u, err := url.Parse(origin)
 	if err != nil {
@@ -137,7 +146,7 @@ func host(origin string) string {
 	return u.Hostname()
 }
 
-// certs is where certificates come from, for the names of both addresses.
+// certs is where certificates come from.
 func (b *builder) certs(names ...string) cert.Config {
 	x := &b.f.Certificates
 	c := cert.Config{

@@ -21,3 +21,6 @@ func (f *File) Relay() (turn.Config, error) {
 	b.turn(h, nil)
 	return h.Turn, join(b.faults)
 }
+
+// Names are those that certificates are for.
+func (f *File) Names() []string { return f.names() }

@@ -48,11 +48,24 @@ func (c *checker) turn() {
 	c.bad(len(t.Peers) == 0, "turn.peers", "reaches nobody", "the conference server's media addresses: [127.0.0.1/32]")
 	c.prefixes(t.Peers, "turn.peers")
 	c.peerPorts()
+	const name = "browsers compare it with the certificate: relay.visio.example.org, which leads to this machine alone"
+	c.bad(len(t.TLS) > 0 && t.Host == "", "turn.host", "is missing", name)
+	c.bad(t.Host != "" && !isName(t.Host) && (len(t.TLS) > 0 || !isAddress(t.Host)), "turn.host", quoted(t.Host)+" is no name", name)
 	c.within(t.Lifetime, "turn.lifetime", time.Minute, 24*time.Hour)
 	c.between(t.Quota, "turn.quota", 1, 100)
 	c.bad(t.BytesPerSecond < 16<<10, "turn.bytes_per_second", fmt.Sprintf("%d is below 16384", t.BytesPerSecond), "")
 	c.between(t.MinPort, "turn.min_port", 1024, 65535)
 	c.between(t.MaxPort, "turn.max_port", max(t.MinPort, 1024), 65535)
+}
+
+// isName reports whether s is a DNS name that a certificate may be for.
+func isName(s string) bool {
+	return s != "" && !strings.ContainsAny(s, "*/:@[] ") && !isAddress(s)
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }
 
 // ports are some in a row.

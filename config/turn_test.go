@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +56,40 @@ func TestT45RelayIsBuiltWithPorts(t *testing.T) {
 		c, err := f.Relay()
 		if got := [2]uint16{c.Peers.MinPort, c.Peers.MaxPort}; err != nil || got != want || len(c.Peers.Prefixes) != 1 {
 			t.Errorf("peer_ports: %s builds %v, %v, want %v", written, c.Peers, err, want)
+		}
+	}
+}
+
+// TestTLSRelayHasAName: browsers compare the relay's name with its certificate,
+// and an address is in none.
+func TestTLSRelayHasAName(t *testing.T) {
+	const host = `host: "" `
+	for _, c := range []struct {
+		tls, host string
+		good      bool
+	}{
+		{"[]", "", true},
+		{"[]", "203.0.113.7", true},
+		{"[]", "relay.visio.example.org", true},
+		{`[":5349"]`, "relay.visio.example.org", true},
+		{`[":5349"]`, "visio.example.org", true},
+		{`[":5349"]`, "", false},
+		{`[":5349"]`, "203.0.113.7", false},
+		{`[":5349"]`, "2001:db8::1", false},
+		{`[":5349"]`, "*.example.org", false},
+		{"[]", "turn:relay.visio.example.org", false},
+	} {
+		src := strings.Replace(string(relay("\n  tls: [] ", "\n  tls: "+c.tls+" ")), host, fmt.Sprintf("host: %q ", c.host), 1)
+		f, faults := config.Parse("f", []byte(src))
+		if c.good != (len(faults) == 0) || !c.good && faults[0].Key != "turn.host" {
+			t.Errorf("tls %s under %q: faults %v, want none: %v", c.tls, c.host, faults, c.good)
+		}
+		want := []string{"visio.example.org", "room.visio.example.org"}
+		if c.good && c.tls != "[]" && c.host != want[0] {
+			want = append(want, c.host)
+		}
+		if got := f.Names(); c.good && !slices.Equal(got, want) {
+			t.Errorf("tls %s under %q: certificates for %v, want %v", c.tls, c.host, got, want)
 		}
 	}
 }

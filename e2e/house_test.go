@@ -52,6 +52,9 @@ type house struct {
 
 	client *http.Client
 	log    *output
+	// working is how those of the relay's addresses begin that pages can
+	// reach: "turns:". Empty: all.
+	working string
 }
 
 // invited is one personal link.

@@ -8,9 +8,11 @@ window.pcs = [];
 window.pcConfigs = [];
 window.refused = [];
 addEventListener("securitypolicyviolation", (e) => refused.push(e.violatedDirective + " " + e.blockedURI));
+// only leaves of a relay's addresses those that a test says work.
+const only = (c) => !window.working ? c : { ...c, iceServers: (c?.iceServers ?? []).map((s) => ({ ...s, urls: [s.urls].flat().filter((u) => u.startsWith(working)) })) };
 if (window.RTCPeerConnection) window.RTCPeerConnection = class extends RTCPeerConnection {
-	constructor(...a) { super(...a); window.pcs.push(this); window.pcConfigs.push(a[0]); }
-	setConfiguration(c) { window.pcConfigs.push(c); super.setConfiguration(c); }
+	constructor(c, ...a) { super(only(c), ...a); window.pcs.push(this); window.pcConfigs.push(c); }
+	setConfiguration(c) { window.pcConfigs.push(c); super.setConfiguration(only(c)); }
 };
 window.spy = {
 	// inbound is every video that arrives, by its track.
@@ -65,6 +67,15 @@ window.spy = {
 			for (const s of all.values()) if (s.type === "candidate-pair" && s.nominated && s.state === "succeeded") kinds.add(all.get(s.localCandidateId).candidateType);
 		}
 		return [...kinds].join(",");
+	},
+	// transports by which the relays in use are reached.
+	async transports() {
+		const all = [];
+		for (const pc of pcs) {
+			const stats = await pc.getStats();
+			for (const s of stats.values()) if (s.type === "candidate-pair" && s.nominated && s.state === "succeeded") all.push(stats.get(s.localCandidateId).relayProtocol);
+		}
+		return all;
 	},
 	// relays asks a TURN server for relays and answers what it gave.
 	relays: (server) => new Promise((done) => {

@@ -35,6 +35,9 @@ const (
 	roomName = "room.localhost"
 	idName   = "id.localhost"
 	mailName = "mail.localhost"
+
+	// relayName is no house: the relay's own TLS listener answers by it.
+	relayName = "relay.localhost"
 )
 
 // closing is how long everything together may take to end.
@@ -253,7 +256,7 @@ func (d *Demo) surround(ctx context.Context, addr net.Addr, scratch string) (sur
 		People: provider.People(), Logger: d.c.Logger,
 	}
 	var err error
-	if s.authority, err = ca.New(ca.Config{Names: names}); err != nil {
+	if s.authority, err = ca.New(ca.Config{Names: append(names, relayName)}); err != nil {
 		return s, err
 	}
 	if s.CAFile, err = s.authority.WritePEM(scratch); err != nil {

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -19,7 +20,6 @@ import (
 	"vestibule/auth"
 	"vestibule/conference/livekit"
 	"vestibule/deploy/demo/provider"
-	"vestibule/deploy/demo/sfu"
 	"vestibule/dialin/media"
 	"vestibule/dialin/prompts"
 	"vestibule/dialin/room"
@@ -103,11 +103,8 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	h, err := house.New(house.Config{
 		Door: s.Door, Room: s.Room, Secret: []byte(rand.Text() + rand.Text()), Store: kept, Backend: backend, Mailer: sender, Texter: texter,
 		OIDC: auth.Config{Providers: []auth.Provider{institution(s)}, Transport: s.Inside.Transport},
-		Turn: turn.Config{
-			Realm: doorName, PublicIPs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
-			Peers: peers(s.Conference),
-		},
-		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}},
+		Turn:   relay(s),
+		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}, TLS: []string{"127.0.0.1:0"}},
 		Phone:  phone, API: programs,
 		Site: web.Site{Name: "Hôpital Saint-Jean", Contact: "05 61 00 00 00"}, Pages: web.Config{Lang: s.Language},
 		Logger: s.Logger,
@@ -144,10 +141,14 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	}, nil
 }
 
-// peers are the conference server's media, at its one port.
-func peers(s *sfu.Server) turn.PeerPolicy {
-	port := uint16(s.Port)
-	return turn.PeerPolicy{Prefixes: []netip.Prefix{s.Media}, MinPort: port, MaxPort: port}
+// relay is the relay to the conference server's one port.
+func relay(s surroundings) turn.Config {
+	port := uint16(s.Conference.Port)
+	return turn.Config{
+		Realm: doorName, PublicIPs: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
+		Host: relayName, TLS: &tls.Config{GetCertificate: s.authority.Certificate, MinVersion: tls.VersionTLS12},
+		Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{s.Conference.Media}, MinPort: port, MaxPort: port},
+	}
 }
 
 // senders carry mails, and messages to telephones.
