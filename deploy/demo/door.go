@@ -102,7 +102,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	}
 	h, err := house.New(house.Config{
 		Door: s.Door, Room: s.Room, Secret: []byte(rand.Text() + rand.Text()), Store: kept, Backend: backend, Mailer: sender, Texter: texter,
-		OIDC: auth.Config{Providers: []auth.Provider{institution(s)}, Transport: s.Inside.Transport},
+		OIDC:   auth.Config{Providers: []auth.Provider{institution(s)}, Transport: s.Inside.Transport},
 		Turn:   relay(s),
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}, TLS: []string{"127.0.0.1:0"}},
 		Phone:  phone, API: programs,
