@@ -2,7 +2,10 @@ package media
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
+	"os"
+	"syscall"
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
@@ -95,5 +98,16 @@ func (c *Call) Round(packet []byte, from netip.AddrPort) {
 	c.s.tick(0)
 	if c.s.in.stats.Foreign > 0 {
 		panic("a good packet was refused")
+	}
+}
+
+// WithoutIPv6 makes ports as a machine without IPv6 has them.
+func WithoutIPv6(p *Ports) {
+	open := p.listen
+	p.listen = func(a netip.AddrPort) (*net.UDPConn, error) {
+		if a.Addr().Is6() {
+			return nil, &net.OpError{Op: "listen", Err: os.NewSyscallError("socket", syscall.EAFNOSUPPORT)}
+		}
+		return open(a)
 	}
 }

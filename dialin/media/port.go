@@ -1,11 +1,13 @@
 package media
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
+	"syscall"
 )
 
 // Config says where calls are heard.
@@ -24,10 +26,8 @@ var ErrNoPort = errors.New("media: no port is free")
 
 // Ports hands out the ports of a range.
 type Ports struct {
-	c Config
-
-	mu   sync.Mutex
-	next uint16 // guarded by mu; even
+	c      Config
+	listen func(netip.AddrPort) (*net.UDPConn, error)
 }
 
 // New returns the ports of c without opening any.
@@ -43,25 +43,22 @@ func New(c Config) (*Ports, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	return &Ports{c: c, next: c.Low}, nil
+	return &Ports{c: c, listen: func(a netip.AddrPort) (*net.UDPConn, error) { return net.ListenUDP("udp", net.UDPAddrFromAddrPort(a)) }}, nil
 }
 
 // Listen opens a port. Nothing is sent from it, and what arrives at it is not
 // read, before Start.
 func (p *Ports) Listen() (*Port, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.c.High == 0 {
 		return p.open(0)
 	}
-	for range int(p.c.High-p.c.Low)/2 + 1 {
-		n := p.next
-		// A port just left is used last: packets of the call before may be on
-		// their way to it.
-		if p.next = n + 2; p.next > p.c.High || p.next < n {
-			p.next = p.c.Low
-		}
-		if port, err := p.open(n); err == nil {
+	// Any of them, so that nobody knows the next: packets that are sent to it in
+	// advance might be taken for the device's, and those of the call before are
+	// still on their way to a port just left.
+	all := int(p.c.High-p.c.Low)/2 + 1
+	first := int(random() % uint32(all))
+	for i := range all {
+		if port, err := p.open(p.c.Low + uint16(2*((first+i)%all))); err == nil {
 			return port, nil
 		}
 	}
@@ -69,11 +66,20 @@ func (p *Ports) Listen() (*Port, error) {
 }
 
 func (p *Ports) open(n uint16) (*Port, error) {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.c.Addr, n)))
+	conn, err := p.listen(netip.AddrPortFrom(p.c.Addr, n))
+	if p.c.Addr == netip.IPv6Unspecified() && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
+		conn, err = p.listen(netip.AddrPortFrom(netip.IPv4Unspecified(), n)) // the machine has no IPv6
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening a media port: %w", err)
 	}
 	return &Port{conn: conn, control: listenReports(conn)}, nil
+}
+
+func random() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return binary.BigEndian.Uint32(b[:])
 }
 
 // Conn is what a port is made of: a *net.UDPConn, or a pipe in tests.

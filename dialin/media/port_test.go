@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var loopback = netip.MustParseAddr("127.0.0.1")
 
-// Four ports of a range, taken in turn, given back, and no fifth.
+// Four ports of a range, given back, and no fifth.
 func TestPortsStayInTheirRange(t *testing.T) {
 	low := freeRange(t)
 	ports, err := media.New(media.Config{Addr: loopback, Low: low, High: low + 7})
@@ -44,6 +44,47 @@ func TestPortsStayInTheirRange(t *testing.T) {
 		t.Errorf("a port given back is not handed out again: %v", err)
 	}
 	_ = p.Close()
+}
+
+// Nobody knows a call's port from the one of the call before.
+func TestT54PortsAreNotHandedOutInTurn(t *testing.T) {
+	ports, err := media.New(media.Config{Addr: loopback, Low: 20000, High: 29999})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before uint16
+	next := 0
+	for range 20 {
+		p, err := ports.Listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if n := p.Addr().Port(); n == before+2 {
+			next++
+		}
+		before = p.Addr().Port()
+	}
+	if next > 3 {
+		t.Errorf("%d of 20 ports follow the one before", next)
+	}
+}
+
+// A machine without IPv6 is heard at IPv4.
+func TestPortsWithoutIPv6(t *testing.T) {
+	ports, err := media.New(media.Config{Addr: netip.IPv6Unspecified()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	media.WithoutIPv6(ports)
+	p, err := ports.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if p.Addr().Port() == 0 {
+		t.Errorf("listens at %v", p.Addr())
+	}
 }
 
 // freeRange finds eight ports that nobody uses now.

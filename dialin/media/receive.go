@@ -17,8 +17,11 @@ type receiver struct {
 	format Format
 	// remote is the signalled address. The port is not compared: devices
 	// behind a NAT send from another one than they know of. from is the exact
-	// source of the first good packet, and the only one from then on (T54).
+	// source of the first good packet, and the only one from then on (T54): but
+	// for as long as regain the very port that was signalled takes the lock from
+	// whoever was faster.
 	remote, from netip.AddrPort
+	since        time.Time // of the lock
 	ssrc         uint32
 	locked       bool
 
@@ -45,6 +48,10 @@ type change struct {
 // silent is how long the source must have said nothing before another SSRC
 // of the same address may take its place.
 const silent = 500 * time.Millisecond
+
+// regain is how long after another port was locked the signalled one may still
+// speak first.
+const regain = 3 * time.Second
 
 // maxWrong bounds what strangers' SSRCs leave behind in the cage.
 const maxWrong = 64
@@ -81,7 +88,10 @@ func (r *receiver) packet(b []byte, from netip.AddrPort, now time.Time) rune {
 		r.stats.Foreign++
 		return 0
 	}
-	if !r.locked || r.ssrc != r.header.SSRC {
+	if !r.locked || r.ssrc != r.header.SSRC || r.from != from {
+		if !r.locked {
+			r.since = now
+		}
 		r.locked, r.from, r.ssrc = true, from, r.header.SSRC
 		r.order, r.events, r.jitter.on = order{}, events{}, false
 	}
@@ -106,12 +116,13 @@ func (r *receiver) packet(b []byte, from netip.AddrPort, now time.Time) rune {
 // open judges a datagram and returns its payload, decrypted. What is cheap to
 // refuse is refused first.
 func (r *receiver) open(b []byte, from netip.AddrPort, now time.Time) ([]byte, bool) {
-	if from.Addr() != r.remote.Addr() || r.locked && from != r.from {
+	regains := r.locked && from == r.remote && from != r.from && now.Sub(r.since) < regain
+	if from.Addr() != r.remote.Addr() || r.locked && from != r.from && !regains {
 		return nil, false
 	}
 	h := &r.header
 	n, err := h.Unmarshal(b)
-	if err != nil || h.Version != 2 || !r.known(h.PayloadType) || r.locked && h.SSRC != r.ssrc && !r.mayChange(now) {
+	if err != nil || h.Version != 2 || !r.known(h.PayloadType) || r.locked && h.SSRC != r.ssrc && !regains && !r.mayChange(now) {
 		return nil, false
 	}
 	if r.cage != nil {

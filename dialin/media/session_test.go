@@ -280,6 +280,38 @@ func TestT54SecondSourceIsNotRelayed(t *testing.T) {
 	})
 }
 
+// Somebody at the device's address may be faster than the device, with packets
+// sent in advance. The very port that was signalled takes the lock back in the
+// first seconds, once and for good; another never does.
+func TestT54SignalledPortRegainsTheLock(t *testing.T) {
+	for _, late := range []time.Duration{0, 4 * time.Second} {
+		call(t, ulaw, nil, func(t *testing.T, s *media.Session, p *pipe, dev *phone) {
+			faster := &phone{p: p, addr: netip.AddrPortFrom(device.Addr(), 4002), ssrc: 99}
+			other := &phone{p: p, addr: netip.AddrPortFrom(device.Addr(), 4004), ssrc: 98}
+			faster.speak(media.Silence(100 * time.Millisecond))
+			other.speak(media.Silence(100 * time.Millisecond))
+			if got := s.Stats().Received; got != 5 {
+				t.Fatalf("took %d packets, want the faster one's 5", got)
+			}
+			for end := time.Now().Add(late); time.Now().Before(end); {
+				faster.speak(media.Silence(100 * time.Millisecond))
+			}
+			before := s.Stats().Received
+			dev.speak(media.Silence(200 * time.Millisecond))
+			faster.speak(media.Silence(200 * time.Millisecond))
+			sent := p.sent()
+			got, to := s.Stats().Received-before, sent[len(sent)-1].peer
+			want := device
+			if late > 0 {
+				want = faster.addr
+			}
+			if got != 10 || to != want {
+				t.Errorf("%v later: took %d packets and answers %v, want 10 and %v", late, got, to, want)
+			}
+		})
+	}
+}
+
 // A device behind a NAT sends from a port of its own; it is answered there.
 func TestAnswersWhereTheDeviceIs(t *testing.T) {
 	call(t, ulaw, nil, func(t *testing.T, s *media.Session, p *pipe, dev *phone) {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"vestibule/dialin/media"
 	"vestibule/lobby"
 )
@@ -179,9 +181,10 @@ func (c *Call) remote(o *offer) netip.AddrPort {
 	return netip.AddrPortFrom(c.peer.remote.Addr(), o.remote.Port())
 }
 
-// listen hangs up on a line that has died.
+// listen hangs up on a line that has died. A device that only listens, or is
+// silent when nobody speaks, is asked whether it is there.
 func (c *Call) listen() {
-	tick := time.NewTicker(5 * time.Second)
+	tick := time.NewTicker(min(5*time.Second, c.s.c.Silent))
 	defer tick.Stop()
 	since := time.Now()
 	for {
@@ -190,17 +193,29 @@ func (c *Call) listen() {
 			return
 		case now := <-tick.C:
 			c.mu.Lock()
-			s, held := c.session, c.offer.hold
+			s, held := c.session, c.offer.hold || c.offer.direction == "sendonly"
 			c.mu.Unlock()
 			if held {
 				since = now
 			}
-			if heard := s.Stats().Heard; now.Sub(heard) > c.s.c.Silent && now.Sub(since) > c.s.c.Silent {
+			if heard := s.Stats().Heard; now.Sub(heard) <= c.s.c.Silent || now.Sub(since) <= c.s.c.Silent {
+				continue
+			}
+			if !c.lives() {
 				c.Hangup(c.s.lifetime())
 				return
 			}
+			since = time.Now()
 		}
 	}
+}
+
+// lives asks the device whether it knows of the call.
+func (c *Call) lives() bool {
+	ctx, cancel := context.WithTimeout(c.s.lifetime(), 4*time.Second)
+	defer cancel()
+	res := c.ask(ctx, "OPTIONS", nil)
+	return res != nil && res.StatusCode != sip.StatusRequestTimeout && res.StatusCode != 481
 }
 
 // refuse answers the INVITE with a no.

@@ -115,3 +115,43 @@ func TestBothAskAtOnce(t *testing.T) {
 	default:
 	}
 }
+
+// A device that sends nothing is asked whether it is there: a telephone may send
+// nothing while nobody speaks. One that said that it only listens is not.
+func TestSilentDevicesAreAsked(t *testing.T) {
+	d, calls := operator(t, func(c *sip.Config) { c.Silent = 200 * time.Millisecond })
+	listener := dial(t, d, "udp")
+	listener.call(meetingURI, listener.sdp("m=audio PORT RTP/AVP 0", "a=recvonly"))
+	listens := within(t, calls)
+	p := dial(t, d, "udp")
+	p.call(meetingURI, p.sdp())
+	c := within(t, calls)
+	for range 3 {
+		p.answer(p.asked("OPTIONS", 5*time.Second), "200 OK")
+	}
+	select {
+	case <-c.Gone():
+		t.Fatal("a device that answers is hung up on")
+	case <-listens.Gone():
+		t.Fatal("a device that only listens is hung up on")
+	default:
+	}
+	p.answer(p.asked("OPTIONS", 5*time.Second), "481 Call/Transaction Does Not Exist")
+	p.asked("BYE", 5*time.Second)
+	<-c.Gone()
+	select {
+	case r := <-listener.in:
+		t.Errorf("a device that only listens hears %q", r.start)
+	default:
+	}
+}
+
+// One that does not answer either is hung up on.
+func TestDeadLinesEnd(t *testing.T) {
+	d, calls := operator(t, func(c *sip.Config) { c.Silent = 200 * time.Millisecond })
+	p := dial(t, d, "udp")
+	p.call(meetingURI, p.sdp())
+	c := within(t, calls)
+	p.asked("BYE", 10*time.Second)
+	<-c.Gone()
+}
