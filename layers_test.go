@@ -29,6 +29,7 @@ github.com/pion/opus             dialin/room
 github.com/goccy/go-yaml         config
 github.com/spf13/cobra           cmd/vestibule
 github.com/wneessen/go-mail      mail
+github.com/emersion/go-smtp      mail
 github.com/arran4/golang-ical    mail
 `
 

@@ -26,6 +26,7 @@ type Built struct {
 	House house.Config
 	Certs *cert.Certs
 	Store *store.Redis
+	Mail  *mail.Sender // nil: no mail leaves
 	File  *File
 }
 
@@ -63,7 +64,10 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	})
 	b.fault("conference.livekit", err)
 	h.Backend = backend
-	b.mail(h)
+	out.Mail = b.mail()
+	if out.Mail != nil {
+		h.Mailer = out.Mail
+	}
 	b.sms(h)
 	b.providers(h)
 	b.turn(h, out.Certs)
@@ -159,19 +163,18 @@ func (b *builder) certs(names ...string) cert.Config {
 	return c
 }
 
-func (b *builder) mail(h *house.Config) {
+func (b *builder) mail() *mail.Sender {
 	m := &b.f.Mail
 	if m.Addr == "" {
-		return
+		return nil
 	}
 	s, err := mail.New(mail.Config{
 		Addr: m.Addr, TLS: m.TLS, DangerouslyPlain: m.DangerouslyPlain, Username: m.Username,
-		Password: b.secret(m.Password, "mail.password"), From: m.From, FromName: m.FromName, HELO: m.HELO, Logger: b.log,
+		Password: b.secret(m.Password, "mail.password"), From: m.From, FromName: m.FromName, HELO: m.HELO,
+		Bounces: m.Bounces.Address, Relays: b.prefixes(m.Bounces.Relays, "mail.bounces.relays"), Logger: b.log,
 	})
 	b.fault("mail", err)
-	if err == nil {
-		h.Mailer = s
-	}
+	return s
 }
 
 func (b *builder) rules(h *house.Config) {

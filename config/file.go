@@ -96,15 +96,23 @@ type CertFile struct {
 
 // Mail is the mail server.
 type Mail struct {
-	Addr             string `yaml:"addr"`
-	TLS              string `yaml:"tls"`
-	Username         string `yaml:"username"`
-	Password         Secret `yaml:"password"`
-	From             string `yaml:"from"`
-	FromName         string `yaml:"from_name"`
-	HELO             string `yaml:"helo"`
-	DangerouslyPlain bool   `yaml:"dangerously_plain"`
-	LinkInCalendar   bool   `yaml:"link_in_calendar"`
+	Addr             string  `yaml:"addr"`
+	TLS              string  `yaml:"tls"`
+	Username         string  `yaml:"username"`
+	Password         Secret  `yaml:"password"`
+	From             string  `yaml:"from"`
+	FromName         string  `yaml:"from_name"`
+	HELO             string  `yaml:"helo"`
+	DangerouslyPlain bool    `yaml:"dangerously_plain"`
+	LinkInCalendar   bool    `yaml:"link_in_calendar"`
+	Bounces          Bounces `yaml:"bounces"`
+}
+
+// Bounces is how mails come back that cannot be delivered.
+type Bounces struct {
+	Address string   `yaml:"address"`
+	LMTP    string   `yaml:"lmtp"`
+	Relays  []string `yaml:"relays"`
 }
 
 // Conference is the server behind the door.

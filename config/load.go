@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vestibule/house"
+	"vestibule/mail"
 	"vestibule/meeting"
 	"vestibule/policy"
 )
@@ -138,7 +139,7 @@ func (c *checker) all() {
 	c.bad(f.Secret == "", "secret", "is missing", "openssl rand -base64 48 > FILE; chmod 600 FILE; secret: file:FILE")
 	c.address(f.Listen.HTTPS, "listen.https", false)
 	c.address(f.Listen.HTTP, "listen.http", true)
-	if path, unix := strings.CutPrefix(f.Listen.Ops, house.UnixPrefix); !unix || !filepath.IsAbs(path) {
+	if !unixSocket(f.Listen.Ops) {
 		c.address(f.Listen.Ops, "listen.ops", true)
 	}
 	c.between(f.Listen.PerSource, "listen.per_source", 1, 1<<20)
@@ -195,6 +196,11 @@ func (c *checker) address(s, key string, optional bool) {
 	c.bad(err != nil, key, quoted(s)+" is not host:port", `":443" or "192.0.2.1:443"`)
 }
 
+func unixSocket(s string) bool {
+	path, unix := strings.CutPrefix(s, house.UnixPrefix)
+	return unix && filepath.IsAbs(path)
+}
+
 func (c *checker) oneOf(s, key string, words ...string) {
 	c.bad(!slices.Contains(words, s), key, quoted(s)+" is none of "+fmt.Sprint(words), "")
 }
@@ -222,6 +228,7 @@ func (c *checker) certificates() {
 
 func (c *checker) mail() {
 	m := &c.f.Mail
+	c.bounces()
 	if m.Addr == "" {
 		return
 	}
@@ -231,6 +238,27 @@ func (c *checker) mail() {
 		c.oneOf(m.TLS, "mail.tls", "starttls", "implicit")
 	}
 	c.bad(m.From == "", "mail.from", "is missing", "the address that guests see")
+}
+
+// bounces are taken where all of it is said.
+func (c *checker) bounces() {
+	b := &c.f.Mail.Bounces
+	if b.Address == "" && b.LMTP == "" && len(b.Relays) == 0 {
+		return
+	}
+	c.bad(c.f.Mail.Addr == "", "mail.bounces", "is of no use without mail.addr", "")
+	c.bad(b.Address == "", "mail.bounces.address", "is missing", "bounce@visio.example.org")
+	if err := mail.CheckBounces(b.Address); err != nil {
+		c.bad(true, "mail.bounces.address", strings.TrimPrefix(err.Error(), "bounces: "), "bounce@visio.example.org")
+	}
+	c.bad(b.LMTP == "", "mail.bounces.lmtp", "is missing", "127.0.0.1:2424")
+	if !unixSocket(b.LMTP) {
+		c.address(b.LMTP, "mail.bounces.lmtp", false)
+		host, _, _ := net.SplitHostPort(b.LMTP)
+		ip, err := netip.ParseAddr(host)
+		c.bad((err != nil || !ip.IsLoopback()) && host != "localhost" && len(b.Relays) == 0, "mail.bounces.lmtp", quoted(b.LMTP)+" is not of this machine alone", "127.0.0.1:2424, or name the mail servers that may come under relays")
+	}
+	c.prefixes(b.Relays, "mail.bounces.relays")
 }
 
 func (c *checker) conference() {

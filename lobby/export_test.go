@@ -34,3 +34,8 @@ func (l *Lobby) SendCodeAt(ctx context.Context, link string, by meeting.Method, 
 func (l *Lobby) DialKnockAt(ctx context.Context, number, code string, c Caller, now time.Time) (meeting.ID, string, error) {
 	return l.dialKnock(ctx, number, code, c, now)
 }
+
+// Token is the token of a mail.
+func (l *Lobby) Token(id meeting.ID, v *meeting.Invitation, letter meeting.Letter) string {
+	return l.token(id, v, letter)
+}

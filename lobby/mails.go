@@ -77,7 +77,7 @@ func (l *Lobby) write(ctx context.Context, d *meeting.Docs, letter meeting.Lette
 		write = l.c.Mailer.Reminder
 	}
 	return write(ctx, mail.Invite{
-		ID: l.letterID(m.ID, v, letter), To: v.Email, Name: v.Name, HostName: m.Owner.Name, Title: m.Title, Starts: m.Starts, Ends: m.Ends,
+		ID: l.letterID(m.ID, v, letter), Token: l.token(m.ID, v, letter), To: v.Email, Name: v.Name, HostName: m.Owner.Name, Title: m.Title, Starts: m.Starts, Ends: m.Ends,
 		Zone: m.Zone, Lang: or(v.Lang, m.Lang), Link: l.c.Door + "/i/" + l.Link(m.ID, v), Contact: l.c.Contact,
 		Dial: mail.Dial(l.Dial(m, v)), UID: v.ID + "@" + string(m.ID), Sequence: m.Calls(v),
 		LinkInCalendar: l.c.LinkInCalendar, Withdrawn: v.Revoked && m.Phase != meeting.Cancelled,
@@ -87,8 +87,13 @@ func (l *Lobby) write(ctx context.Context, d *meeting.Docs, letter meeting.Lette
 // letterID names a mail, the same at every try: a mail program that was given
 // it twice, because an answer was lost, shows it once.
 func (l *Lobby) letterID(id meeting.ID, v *meeting.Invitation, letter meeting.Letter) string {
+	return hex.EncodeToString(l.stamp("letter", id, v, letter)[:16])
+}
+
+// stamp fingerprints a mail: asked for anew, it is another one.
+func (l *Lobby) stamp(kind string, id meeting.ID, v *meeting.Invitation, letter meeting.Letter) []byte {
 	asked := v.Letter(letter).Asked.UTC().Format(time.RFC3339Nano)
-	return hex.EncodeToString(l.mac("letter", []byte(id), []byte(v.ID), []byte{byte(letter)}, []byte(asked))[:16])
+	return l.mac(kind, []byte(id), []byte(v.ID), []byte{byte(letter)}, []byte(asked))
 }
 
 // fate says what a try came to: the state, and a word for it without an

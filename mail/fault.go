@@ -66,6 +66,7 @@ const (
 	ClassFull    = "full"    // the mailbox takes no more
 	ClassPolicy  = "policy"  // the recipient's server does not want mail like this
 	ClassMailbox = "mailbox" // the mailbox takes nothing, for another reason
+	ClassAway    = "away"    // the recipient's server was not reached in days
 	ClassOther   = "bounced"
 )
 
@@ -75,7 +76,9 @@ func (f *Fault) Class() string {
 	class, rest, _ := strings.Cut(f.Status, ".")
 	subject, detail, _ := strings.Cut(rest, ".")
 	switch {
-	case class == "5" && subject == "1", f.Code == 0 && f.Kind == Bounced:
+	case class == "5" && subject == "1" && (detail == "7" || detail == "8"):
+		return ClassPolicy // it is the sender's address that they do not like
+	case class == "5" && subject == "1", f.Code == 0 && f.Status == "" && f.Kind == Bounced:
 		return ClassAddress
 	case class == "5" && subject == "2" && detail == "2":
 		return ClassFull
@@ -83,6 +86,12 @@ func (f *Fault) Class() string {
 		return ClassMailbox
 	case class == "5" && subject == "7":
 		return ClassPolicy
+	case class == "5" && subject == "4" && (detail == "4" || detail == "1" && f.Code >= 500):
+		// No such domain; or Exchange Online, whose word for nobody is
+		// 550 5.4.1.
+		return ClassAddress
+	case class == "5" && subject == "4" && f.Code < 500:
+		return ClassAway
 	case class == "5" && subject != "0" && subject != "":
 		return ClassOther
 	}

@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"fmt"
+	netmail "net/mail"
 	"net/url"
 	"time"
 
@@ -15,7 +16,10 @@ import (
 // Invite is what one invitee is written.
 type Invite struct {
 	// ID names the mail, the same each time it is tried. Empty: a random one.
-	ID       string
+	ID string
+	// Token names the mail to the Ledger should it come back: lower-case
+	// letters and digits, at most 56. Empty: it comes back unread.
+	Token    string
 	To       string // their address
 	Name     string // as the host wrote it; may be empty
 	HostName string
@@ -112,6 +116,9 @@ func (s *Sender) invite(ctx context.Context, i Invite, name string, now time.Tim
 		return err
 	}
 	m := s.message(i.ID, i.To, i.Name, t, now)
+	if s.back != "" && i.Token != "" {
+		m.EnvelopeFromMailAddress(&netmail.Address{Address: backTo(s.back, i.Token)})
+	}
 	if i.UID != "" {
 		method := "REQUEST"
 		if name == "cancel" {

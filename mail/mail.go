@@ -4,7 +4,8 @@
 //
 // It refuses to send without TLS unless told to in so many words, to write to
 // what is no plain address, and to put anything of a mail into an error. It
-// keeps no queue: who asks for a mail learns what became of it.
+// keeps no queue: who asks for a mail learns what became of it. It takes what
+// comes back of its own mails, and nothing else.
 package mail
 
 import (
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -42,6 +44,13 @@ type Config struct {
 	FromName string
 	// HELO is the name given to the server. Default: this machine's name.
 	HELO string
+	// Bounces is where mails that cannot be delivered come back to, such as
+	// bounce@visio.example.org: each is sent as bounce+TOKEN@… (VERP), and
+	// Receive takes what comes to these. See CheckBounces. Empty: mails come
+	// back to From, and are not read.
+	Bounces string
+	// Relays may hand over what came back, beside this machine.
+	Relays []netip.Prefix
 	// RootCAs signs the server's certificate; nil means the system's.
 	RootCAs *x509.CertPool
 	// Timeout bounds connecting, and then sending. Default 10s; 1s to 30s.
@@ -62,6 +71,8 @@ type Sender struct {
 	from   string
 	name   string
 	domain string // of from, for message ids
+	back   string // Config.Bounces
+	relays []netip.Prefix
 	texts  texts
 	lines  chan struct{}
 	log    *slog.Logger
@@ -91,6 +102,9 @@ func New(c Config) (*Sender, error) {
 	if c.Timeout < time.Second || c.Timeout > maxTimeout {
 		faults = append(faults, errors.New("timeout: want 1s to 30s"))
 	}
+	if c.Bounces != "" {
+		faults = append(faults, CheckBounces(c.Bounces))
+	}
 	faults = append(faults, checkTLS(c))
 	texts, err := parse()
 	if err := errors.Join(append(faults, err)...); err != nil {
@@ -102,7 +116,7 @@ func New(c Config) (*Sender, error) {
 	}
 	return &Sender{
 		client: client, from: c.From, name: clean(c.FromName), domain: domain(c.From),
-		texts: texts, lines: make(chan struct{}, lines), log: c.Logger,
+		back: c.Bounces, relays: c.Relays, texts: texts, lines: make(chan struct{}, lines), log: c.Logger,
 		isBare: c.TLS == "none",
 	}, nil
 }

@@ -18,6 +18,9 @@ type Mail struct {
 	Next  time.Time `json:"next,omitzero"`
 	// Fault says why in a word an operator can use, without addresses.
 	Fault string `json:"fault,omitempty"`
+	// First is set on an invitation before which none was taken: should it
+	// come back, the invitee was told nothing.
+	First bool `json:"first,omitempty"`
 }
 
 // MailState is what is known of a mail.
@@ -27,7 +30,7 @@ type MailState uint8
 const (
 	NotMailed    MailState = iota // handed over by other means, or no address
 	Mailing                       // asked for, not tried to the end yet
-	Mailed                        // the mail server took it
+	Mailed                        // the mail server took it; with a Fault it is not there yet
 	MailFailed                    // given up
 	MailDeferred                  // not taken yet; it is tried again
 	MailBounced                   // refused for good: the address, or the mail
@@ -160,9 +163,10 @@ func (e MailTry) apply(d *Docs, _ time.Time) (What, string, Key, *Refusal) {
 	return "", "", "", nil
 }
 
-// MailTold records what became of a try. State is Mailed, MailBounced, or
-// MailDeferred: then it is tried again, while there is time. NotMailed means
-// that the letter is not needed any more.
+// MailTold records what became of a try, or later of the mail: it came back, or
+// is delayed on its way. State is Mailed, MailBounced, or MailDeferred: then it
+// is tried again, while there is time. NotMailed means that the letter is not
+// needed any more.
 type MailTold struct {
 	Letter Letter
 	Asked  time.Time
@@ -172,8 +176,13 @@ type MailTold struct {
 
 func (e MailTold) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	m := d.Invitation.letter(e.Letter)
-	if !m.Asked.Equal(e.Asked) {
+	switch {
+	case !m.Asked.Equal(e.Asked):
 		return "", "", "", nil // asked for anew meanwhile
+	case m.State == MailBounced:
+		return "", "", "", nil // known; or it came back before it was noted as taken
+	case e.State == Mailed && m.State == Mailed && (e.Fault == "" || e.Fault == m.Fault):
+		return "", "", "", nil
 	}
 	next := time.Time{}
 	if e.State == MailDeferred {
@@ -188,6 +197,11 @@ func (e MailTold) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	if e.Letter == ReminderLetter {
 		return Reminded, e.Fault, "", nil
 	}
-	d.Invitation.Told = d.Invitation.Told || e.State == Mailed
+	switch {
+	case e.State == Mailed && !d.Invitation.Told:
+		m.First, d.Invitation.Told = true, true
+	case e.State == MailBounced && m.First:
+		d.Invitation.Told = false
+	}
 	return MailSent, e.Fault, "", nil
 }

@@ -205,9 +205,10 @@ func invitees() []web.Invitee {
 // unmailed are invitees of whom each has another fate of their mail.
 func unmailed() []web.Invitee {
 	var list []web.Invitee
-	for i, why := range []string{"address", "full", "policy", "mailbox", "bounced"} {
+	for i, why := range []string{"address", "full", "policy", "mailbox", "away", "bounced"} {
 		list = append(list, web.Invitee{Invitation: fmt.Sprint("b", i), Name: "A. B.", Mailbox: "a.b@exemple.fr", State: web.MailBounced, Why: why})
 	}
+	list = append(list, web.Invitee{Invitation: "d", Name: "B. C.", Mailbox: "b.c@exemple.fr", State: web.Mailed, Why: "delayed"})
 	for i, why := range []string{"down", "too_many", "failed", "late"} {
 		list = append(list, web.Invitee{Invitation: fmt.Sprint("f", i), Name: "C. D.", Mailbox: "c.d@exemple.fr", State: web.MailFailed, Why: why})
 	}

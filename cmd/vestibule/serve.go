@@ -50,7 +50,7 @@ func level(s string) slog.Level {
 }
 
 // listeners are the sockets of the door.
-type listeners struct{ https, http, ops net.Listener }
+type listeners struct{ https, http, ops, lmtp net.Listener }
 
 // serve opens the house and keeps it open until ctx ends.
 func serve(ctx context.Context, b *config.Built, log *slog.Logger) error {
@@ -82,6 +82,9 @@ func serve(ctx context.Context, b *config.Built, log *slog.Logger) error {
 	if on.ops != nil {
 		g.Go(func() error { return house.Serve(ctx, on.ops, h.Ops(b.File.Listen.Ops), nil, time.Second, log) })
 	}
+	if on.lmtp != nil {
+		g.Go(func() error { return b.Mail.Receive(ctx, on.lmtp, h.Lobby) })
+	}
 	err = g.Wait()
 	log.InfoContext(context.WithoutCancel(ctx), "door closed")
 	if errors.Is(err, context.Canceled) {
@@ -106,6 +109,14 @@ func listen(ctx context.Context, f *config.File) (on listeners, err error) {
 	on.https = open(f.Listen.HTTPS, "listen.https")
 	on.http = open(f.Listen.HTTP, "listen.http")
 	on.ops = open(f.Listen.Ops, "listen.ops")
+	on.lmtp = open(f.Mail.Bounces.LMTP, "mail.bounces.lmtp")
+	if path, unix := strings.CutPrefix(f.Mail.Bounces.LMTP, house.UnixPrefix); unix && on.lmtp != nil {
+		// The mail server is another user. What it brings is checked, and
+		// anybody here could bring it to a port.
+		if cerr := os.Chmod(path, 0o666); cerr != nil { //nolint:gosec // a socket to write to
+			err = errors.Join(err, fmt.Errorf("mail.bounces.lmtp: %w", cerr))
+		}
+	}
 	return on, err
 }
 
