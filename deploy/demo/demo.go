@@ -245,6 +245,7 @@ type surroundings struct {
 	mails     *mailbox.Mailbox
 	smtp      net.Listener
 	texts     net.Listener
+	returned  net.Listener // for the door
 }
 
 // surround starts and makes everything but the door.
@@ -270,21 +271,26 @@ func (d *Demo) surround(ctx context.Context, addr net.Addr, scratch string) (sur
 	if err != nil {
 		return s, err
 	}
-	if s.mails, err = mailbox.New(mailbox.Config{Language: d.c.Language, SMSSecret: s.SMSSecret, Logger: d.c.Logger}); err != nil {
+	var lc net.ListenConfig
+	if s.returned, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+		return s, fmt.Errorf("opening where mails come back: %w", err)
+	}
+	if s.mails, err = mailbox.New(mailbox.Config{Language: d.c.Language, SMSSecret: s.SMSSecret, Return: s.returned.Addr().String(), Logger: d.c.Logger}); err != nil {
+		_ = s.returned.Close()
 		return s, err
 	}
-	var lc net.ListenConfig
 	if s.smtp, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+		_ = s.returned.Close()
 		return s, fmt.Errorf("opening the mail server: %w", err)
 	}
 	s.SMTP = s.smtp.Addr().String()
 	if s.texts, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
-		_ = s.smtp.Close()
+		_, _ = s.smtp.Close(), s.returned.Close()
 		return s, fmt.Errorf("opening the sms gateway: %w", err)
 	}
 	s.SMS = "http://" + s.texts.Addr().String() + "/"
 	if s.Conference, err = sfu.Start(ctx, sfu.Config{Logger: d.c.Logger}); err != nil {
-		_, _ = s.smtp.Close(), s.texts.Close()
+		_, _, _ = s.smtp.Close(), s.texts.Close(), s.returned.Close()
 		return s, err
 	}
 	return s, nil
@@ -297,7 +303,7 @@ func (s surroundings) end(ctx context.Context, log *slog.Logger) {
 	if err := s.Conference.Stop(last); err != nil {
 		log.WarnContext(last, "conference server left running", slog.Any("error", err))
 	}
-	_, _ = s.smtp.Close(), s.texts.Close() // closed already, unless the door was not built
+	_, _, _ = s.smtp.Close(), s.texts.Close(), s.returned.Close() // closed already, unless the door was not built
 	s.Inside.CloseIdleConnections()
 }
 

@@ -115,8 +115,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	if err := h.Listen(ctx); err != nil {
 		return nil, err
 	}
-	var lc net.ListenConfig
-	ops, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	ops, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("opening the metrics: %w", err)
 	}
@@ -126,6 +125,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 			g, ctx := errgroup.WithContext(ctx)
 			g.Go(func() error { return h.Run(ctx) })
 			g.Go(func() error { return tapped(ctx) })
+			g.Go(func() error { return sender.Receive(ctx, s.returned, h.Lobby) })
 			g.Go(func() error { return house.Serve(ctx, ops, h.Ops(ops.Addr().String()), nil, time.Second, s.Logger) })
 			return g.Wait()
 		},
@@ -154,7 +154,7 @@ func relay(s surroundings) turn.Config {
 // senders carry mails, and messages to telephones.
 func senders(s surroundings) (*mail.Sender, *sms.Sender, error) {
 	sender, err := mail.New(mail.Config{
-		Addr: s.SMTP, TLS: "none", DangerouslyPlain: true, From: "visio@hopital.example", FromName: "Hôpital Saint-Jean", Logger: s.Logger,
+		Addr: s.SMTP, TLS: "none", DangerouslyPlain: true, From: "visio@hopital.example", FromName: "Hôpital Saint-Jean", Bounces: "bounce@hopital.example", Logger: s.Logger,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -3,7 +3,8 @@
 //
 // It refuses to pass a mail on to anybody, to run what a mail brings along,
 // and, so that failures can be seen, any recipient at bounce.example (for
-// good) and defer.example (for now).
+// good) and defer.example (for now). A mail that it took it gives back on
+// demand, as other mail servers do hours later.
 package mailbox
 
 import (
@@ -43,6 +44,9 @@ type Config struct {
 	Language string
 	// SMSSecret is what SMS are signed with. Empty: none is taken.
 	SMSSecret []byte
+	// Return is where the sender takes back what cannot be delivered, by LMTP:
+	// host:port. Empty: nothing can be returned.
+	Return string
 	// Logger; nil discards. It is told ids, never addresses.
 	Logger *slog.Logger
 }

@@ -206,6 +206,54 @@ func TestListAndWatch(t *testing.T) {
 	}
 }
 
+// A mail that was sent under an address of its own is given back as a mail
+// server does; another one, or at another site's wish, is not.
+func TestReturn(t *testing.T) {
+	at := freeAddress(t)
+	m, smtpAt := open(t, mailbox.Config{Return: at})
+	for _, from := range []string{"visio@hopital.example", "bounce+abc@hopital.example"} {
+		if err := smtp.SendMail(smtpAt, nil, from, []string{"anna@example.org"}, []byte("Subject: s\r\n\r\nt")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own, plain := m.List("")[0].ID, m.List("")[1].ID
+	if page := get(t, m, "/m/"+own).Body.String(); !strings.Contains(page, "Return this message") {
+		t.Errorf("no button on the page of a mail that can be returned:\n%s", page)
+	}
+	if page := get(t, m, "/m/"+plain).Body.String(); strings.Contains(page, "Return this message") {
+		t.Error("a button on the page of a mail that cannot be returned")
+	}
+	for _, c := range []struct {
+		id, site string
+		want     int
+		to       string
+	}{
+		{plain, "same-origin", 404, ""},
+		{"none", "same-origin", 404, ""},
+		{own, "cross-site", 403, ""},
+		{own, "same-origin", 303, "/m/" + own + "?given=refused"}, // nobody listens
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/m/"+c.id+"/return", nil)
+		r.Header.Set("Sec-Fetch-Site", c.site)
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, r)
+		if w.Code != c.want || w.Header().Get("Location") != c.to {
+			t.Errorf("returning %+v: %d to %q", c, w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
+// freeAddress is one where nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
 func TestTooLong(t *testing.T) {
 	m, at := open(t, mailbox.Config{MaxBytes: 1000})
 	if err := send(t, at, "anna@example.org", "Subject: s\n\n"+strings.Repeat("x", 2000)); err == nil || len(m.List("")) != 0 {

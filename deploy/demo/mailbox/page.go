@@ -20,12 +20,15 @@ func (m *Mailbox) routes() http.Handler {
 	mux.HandleFunc("GET /m/{id}/html", m.html)
 	mux.HandleFunc("GET /m/{id}/file/{n}", m.file)
 	mux.HandleFunc("GET /api/messages", m.api)
+	if m.c.Return != "" {
+		mux.Handle("POST /m/{id}/return", http.NewCrossOriginProtection().Handler(http.HandlerFunc(m.giveBack)))
+	}
 	mux.Handle("GET /static/", look.Static())
 	return mux
 }
 
-// ServeHTTP answers r. Nothing here changes anything, so every method but
-// GET and HEAD is refused.
+// ServeHTTP answers r. Nothing here changes anything but the form that returns a
+// mail; every other method but GET and HEAD is refused.
 func (m *Mailbox) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.handler.ServeHTTP(w, r) }
 
 // listPage is the list of mails.
@@ -92,6 +95,8 @@ type mailPage struct {
 
 	AsHTML bool // shown as HTML rather than as text
 	Back   string
+	May    bool   // be returned
+	Given  string // what came of it: "taken", "refused", or nothing
 }
 
 // Pieces are the mail's text with its addresses made into links.
@@ -104,7 +109,7 @@ func (m *Mailbox) show(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	as := r.URL.Query().Get("as") == "html" || mail.Text == ""
-	m.book.Write(w, r, http.StatusOK, "mail", mailPage{Mail: mail, AsHTML: as && mail.HTML != "", Back: address(mail.To, false)})
+	m.book.Write(w, r, http.StatusOK, "mail", mailPage{Mail: mail, AsHTML: as && mail.HTML != "", Back: address(mail.To, false), May: m.returns(mail), Given: given(r)})
 }
 
 // html serves a mail's HTML for the frame on its page. It is a stranger's
