@@ -56,6 +56,7 @@ type site struct {
 	fake  *conferencetest.Fake
 	box   *box
 	id    *institution
+	town  *authtest.Provider
 	log   *journal
 	seen  *record
 	tls   *tls.Config // of the server
@@ -76,6 +77,7 @@ type setup struct {
 	secret        []byte
 	id            *institution
 	signOutLeaves bool
+	town          bool // there are two providers
 }
 
 func open(t *testing.T) *site { return openWith(t, setup{}) }
@@ -125,13 +127,36 @@ func (s *site) config(c setup, logger *slog.Logger) house.Config {
 		Pages:  web.Config{Lang: "en"},
 		API:    c.api, Emails: c.emails, SignOutLeaves: c.signOutLeaves,
 	}
+	s.town = authtest.New(townIssuer, signingKey())
 	if !c.codesOnly {
-		hc.OIDC = auth.Config{Transport: s.id, Providers: []auth.Provider{{
+		hc.OIDC = auth.Config{Transport: network{s.id, s.town}, Providers: []auth.Provider{{
 			ID: "hospital", Name: "Hospital sign-in", Issuer: issuer, ClientID: s.id.ClientID, ClientSecret: s.id.ClientSecret,
 			Member: auth.Rule{Claim: "org", Values: []string{"hospital"}}, Logout: []string{"rp", "backchannel"}, Keep: []string{"rpps"},
 		}}}
 	}
+	if c.town {
+		hc.OIDC.Providers = append(hc.OIDC.Providers, auth.Provider{
+			ID: "town", Name: "Town", Issuer: townIssuer, ClientID: s.town.ClientID, ClientSecret: s.town.ClientSecret,
+		})
+	}
 	return hc
+}
+
+// townIssuer is a second provider, where a test asks for one.
+const townIssuer = "https://town.example"
+
+// network is where both providers are.
+type network struct {
+	id   *institution
+	town *authtest.Provider
+}
+
+// RoundTrip implements http.RoundTripper.
+func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host == "town.example" {
+		return n.town.RoundTrip(r)
+	}
+	return n.id.RoundTrip(r)
 }
 
 // serve opens the house and closes it with the test.

@@ -108,8 +108,12 @@ func (s *Server) pending(r *http.Request) (p pending, ok bool) {
 func (s *Server) callback(w http.ResponseWriter, r *http.Request) error {
 	p, ok := s.pending(r)
 	setCookie(w, signInCookie, "", -1)
-	if !ok || s.c.OIDC == nil || p.Provider != r.PathValue("provider") {
+	if !ok || s.c.OIDC == nil {
 		return meeting.Refuse(meeting.Stale)
+	}
+	if p.Provider != r.PathValue("provider") {
+		// One provider's answer at another's address is a mix-up, not an old form (T14).
+		return &auth.Doubt{Provider: p.Provider, Check: "provider", Refusal: meeting.Refuse(meeting.Invalid)}
 	}
 	person, login, err := s.c.OIDC.Finish(r.Context(), p.Provider, r.URL.Query(), p.Tx)
 	if err != nil && p.Link != "" {
