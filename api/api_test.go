@@ -91,6 +91,10 @@ func (s *site) decide(m string, invitations reply) {
 	}
 	a := m + "/admissions/" + jeanne
 	s.talk(a)
+	// A key that may decide learns by it what it did, and nobody's evidence.
+	if r := s.must(200, "decisions-write", "POST", a+"/hold", ""); r.raw != `{"id":"`+jeanne+`","state":"waiting"}`+"\n" {
+		t.Errorf("hold = %s", r.raw)
+	}
 	if r := s.must(200, "all", "POST", a+"/admit", `{"display_name":"Jeanne M."}`); r.text("state") != "admitted" || r.text("rule") != "host" {
 		t.Errorf("admit = %s", r.raw)
 	}
