@@ -109,7 +109,9 @@ type Provider struct {
 	Proxy *url.URL
 	// Skew is how far the provider's clock may be off. Default 1m; at most 5m.
 	Skew time.Duration
-	// Logout lists what is honoured: "rp" (signing out here signs out there)
+	// Logout lists what is honoured: "rp" (signing out here signs out there), or
+	// "rp_get" where the provider takes no POST: then, unless Terse, without the
+	// ID token, which would stand in an address,
 	// and "backchannel" (signing out there signs out here).
 	Logout []string
 	// DangerouslyAllowPlainHTTP lets the provider be reached without TLS:

@@ -46,7 +46,7 @@ func (p Provider) complete() (Provider, error) {
 		oneOf("pkce", p.PKCE, "auto", "on", "off"),
 		oneOf("claims_from", p.ClaimsFrom, "both", "id_token", "userinfo"),
 		oneOf("email_verified", p.EmailVerified, "require", "assume", "ignore"),
-		allOf("logout", p.Logout, "rp", "backchannel"),
+		allOf("logout", p.Logout, "rp", "rp_get", "backchannel"),
 		allOf("algorithms", p.Algorithms, algorithms()...),
 		p.checkRequest(),
 		p.checkRules(),

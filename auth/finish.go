@@ -25,7 +25,8 @@ type Session struct {
 	Issuer   string `json:"issuer"`
 	Subject  string `json:"subject"` // the ID token's sub
 	SID      string `json:"sid,omitempty"`
-	IDToken  string `json:"id_token,omitempty"`
+	// IDToken is there where signing out needs it. It is not kept as it is.
+	IDToken string `json:"-"`
 }
 
 // Finish returns who came back from the provider. tx is what Start gave to
@@ -91,7 +92,11 @@ func (o *OIDC) finish(ctx context.Context, p *provider, query url.Values, tx Tra
 		return none, Session{}, err
 	}
 	sid, _ := id.token["sid"].(string)
-	return person, Session{Provider: p.ID, Issuer: id.issuer, Subject: id.subject, SID: sid, IDToken: id.raw}, nil
+	s := Session{Provider: p.ID, Issuer: id.issuer, Subject: id.subject, SID: sid}
+	if p.hints() {
+		s.IDToken = id.raw
+	}
+	return person, s, nil
 }
 
 // returned checks that this browser asked this provider, before anything is

@@ -21,39 +21,58 @@ const (
 	logoutEvent    = "http://schemas.openid.net/event/backchannel-logout"
 )
 
-// LogoutURL returns where to send a person so that they are signed out at the
-// provider too, who sends them back to the given address, and the state to
-// remember until then. It is empty where the provider offers no such thing.
-// The address holds the ID token: it is for the browser, not for a log.
-func (o *OIDC) LogoutURL(ctx context.Context, s Session, after string) (redirect, state string, err error) {
+// Exit is how a browser is sent to a provider to be signed out there too: to an
+// address, by a form where there are Fields. They hold the ID token, which so
+// stands in no address, history or log. An address holds it with Terse alone.
+type Exit struct {
+	To     string
+	Fields url.Values
+	State  string // to remember until they come back
+}
+
+// Exit returns where to send a person so that they are signed out at the
+// provider too, who sends them back to the given address. It is empty where the
+// provider offers no such thing.
+func (o *OIDC) Exit(ctx context.Context, s Session, after string) (Exit, error) {
 	p, ok := o.provider(s.Provider)
-	if !ok || !slices.Contains(p.Logout, "rp") {
-		return "", "", nil
+	if !ok || !slices.Contains(p.Logout, "rp") && !slices.Contains(p.Logout, "rp_get") {
+		return Exit{}, nil
 	}
 	m, err := p.learn(ctx)
 	if err != nil || m.EndSession == "" {
-		return "", "", err
+		return Exit{}, err
+	}
+	e := Exit{To: m.EndSession, State: secret()}
+	q := url.Values{"post_logout_redirect_uri": {after}, "state": {e.State}} // RP-Initiated Logout §2.
+	if p.hints() && s.IDToken != "" {
+		q.Set("id_token_hint", s.IDToken)
+	}
+	if !p.Terse || !q.Has("id_token_hint") { // who has the hint knows the client
+		q.Set("client_id", p.ClientID)
+	}
+	if slices.Contains(p.Logout, "rp") {
+		e.Fields = q
+		return e, nil
 	}
 	u, err := url.Parse(m.EndSession)
 	if err != nil {
-		return "", "", p.unavailable(err)
+		return Exit{}, p.unavailable(err)
 	}
-	state = secret()
-	q := u.Query() // RP-Initiated Logout §2.
-	if !p.Terse {  // who has the hint knows the client
-		q.Set("client_id", p.ClientID)
-	}
-	q.Set("post_logout_redirect_uri", after)
-	q.Set("state", state)
-	if s.IDToken != "" {
-		q.Set("id_token_hint", s.IDToken)
+	for k, v := range u.Query() {
+		q[k] = append(q[k], v...)
 	}
 	u.RawQuery = q.Encode()
-	return u.String(), state, nil
+	e.To = u.String()
+	return e, nil
 }
 
-// LoggedOut checks that a person comes back from the sign-out that LogoutURL
-// began.
+// hints reports whether signing out takes the ID token along. Into an address it
+// goes only where nothing else may name the client.
+func (p *provider) hints() bool {
+	return slices.Contains(p.Logout, "rp") || slices.Contains(p.Logout, "rp_get") && p.Terse
+}
+
+// LoggedOut checks that a person comes back from the sign-out that Exit began.
 func (o *OIDC) LoggedOut(query url.Values, state string) error {
 	if len(query["state"]) != 1 || !same(query.Get("state"), state) {
 		return meeting.Refuse(meeting.Invalid)

@@ -147,6 +147,23 @@ func TestT14Replay(t *testing.T) {
 	}
 }
 
+// A code that was spent proves nobody in a new transaction, though its state is
+// that of the browser.
+func TestT13CodeReplayed(t *testing.T) {
+	t.Run("code-replayed", func(t *testing.T) {
+		b := newBoth(t, nil)
+		spent, tx := b.begin(t, "town")
+		if _, _, err := b.o.Finish(t.Context(), "town", spent, tx); err != nil {
+			t.Fatal(err)
+		}
+		back, tx := b.begin(t, "town")
+		back["code"] = spent["code"]
+		if _, _, err := b.o.Finish(t.Context(), "town", back, tx); outcome(err) != "invalid_grant" {
+			t.Errorf("outcome = %s, want invalid_grant", outcome(err))
+		}
+	})
+}
+
 func TestT14PKCERemoved(t *testing.T) {
 	b := newBoth(t, nil)
 	back, tx := b.begin(t, "town")

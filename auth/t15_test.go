@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,40 @@ import (
 
 // T15: keys that change while somebody signs in.
 func TestT15RotationMidLogin(t *testing.T) {
+	rotates(t)
+}
+
+// The same are modules of T13.
+func TestT13KeyRotation(t *testing.T) {
+	t.Run("signing-key-rotation", rotates)
+	t.Run("signing-key-rotation-just-before-signing", rotatesBeforeSigning)
+}
+
+// rotatesBeforeSigning has new keys between the person's yes and the token.
+func rotatesBeforeSigning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		op := authtest.New(issuer, authtest.NewKey("k0", jose.ES256))
+		o := hospital(t, op, nil)
+		if _, _, err := signIn(t.Context(), o, op); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		redirect, tx, err := o.Start(t.Context(), "hospital")
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := op.Authorize(redirect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		op.Keys = []authtest.Key{authtest.NewKey("k1", jose.ES256)}
+		if _, _, err := o.Finish(t.Context(), "hospital", back, tx); err != nil {
+			t.Errorf("Finish = %v", err)
+		}
+	})
+}
+
+func rotates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		op := authtest.New(issuer, authtest.NewKey("k0", jose.ES256))
 		o := hospital(t, op, nil)
@@ -106,7 +141,7 @@ func TestT15ForgedLogoutFlood(t *testing.T) {
 	})
 }
 
-func TestBackChannel(t *testing.T) {
+func TestT13BackChannel(t *testing.T) {
 	ring := newKeyring()
 	del := func(k string) func(authtest.Claims) { return func(c authtest.Claims) { delete(c, k) } }
 	put := func(k string, v any) func(authtest.Claims) { return func(c authtest.Claims) { c[k] = v } }
@@ -115,7 +150,7 @@ func TestBackChannel(t *testing.T) {
 		edit       func(authtest.Claims)
 		sign       func(*authtest.Provider, authtest.Claims) string
 	}{
-		{name: "plain", want: "accepted"},
+		{name: "logout", want: "accepted"},
 		{name: "without-sub", want: "accepted", edit: del("sub")},
 		{name: "without-sid", want: "accepted", edit: del("sid")},
 		{name: "without-either", want: "sub", edit: func(c authtest.Claims) { delete(c, "sub"); delete(c, "sid") }},
@@ -144,7 +179,7 @@ func TestBackChannel(t *testing.T) {
 		{name: "expired", want: "exp", edit: func(c authtest.Claims) { c["exp"] = ago(time.Hour) }},
 		{name: "an-id-token", want: "events", edit: func(c authtest.Claims) { delete(c, "events"); c["nonce"] = "n" }},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run("backchannel-"+c.name, func(t *testing.T) {
 			op := authtest.New(issuer, ring.es1)
 			op.Keys[0].ID = "k1"
 			o := hospital(t, op, nil)
@@ -183,38 +218,54 @@ func TestBackChannelGarbage(t *testing.T) {
 	}
 }
 
-func TestLogoutURL(t *testing.T) {
-	op := authtest.New(issuer, authtest.NewKey("k1", jose.ES256))
-	o := hospital(t, op, nil)
-	_, s, err := signIn(t.Context(), o, op)
-	if err != nil {
-		t.Fatal(err)
-	}
-	redirect, state, err := o.LogoutURL(t.Context(), s, "https://door.example/bye")
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := query(t, redirect)
-	for k, want := range map[string]string{
-		"from": "discovery", "client_id": "door", "post_logout_redirect_uri": "https://door.example/bye",
-		"id_token_hint": s.IDToken, "state": state,
-	} {
-		if got := q.Get(k); got != want || want == "" {
-			t.Errorf("%s = %q, want %q", k, got, want)
+// Signing out there is asked by a form: the ID token stands in no address. A
+// provider that takes none is sent to an address, without it.
+func TestT13RPInitiatedLogout(t *testing.T) {
+	for _, way := range []string{"rp", "rp_get"} {
+		op := authtest.New(issuer, authtest.NewKey("k1", jose.ES256))
+		o := hospital(t, op, func(p *auth.Provider) { p.Logout = []string{way} })
+		_, s, err := signIn(t.Context(), o, op)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for name, c := range map[string]struct {
-		back, state string
-		ok          bool
-	}{
-		"rp-init-logout":             {state, state, true},
-		"rp-init-logout-no-state":    {"", state, false},
-		"rp-init-logout-other-state": {"another", state, false},
-		"never-began":                {"", "", false},
-	} {
-		back := query(t, "https://door.example/bye?state="+c.back)
-		if err := o.LoggedOut(back, c.state); (err == nil) != c.ok {
-			t.Errorf("%s: LoggedOut = %v", name, err)
+		e, err := o.Exit(t.Context(), s, "https://door.example/bye")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, told := s.IDToken, e.Fields
+		if way == "rp_get" {
+			want, told = "", query(t, e.To)
+		} else if strings.Contains(e.To, "eyJ") || want == "" || e.Fields == nil {
+			t.Errorf("rp: the address holds the ID token, or nothing does")
+		}
+		if s.IDToken != want {
+			t.Errorf("%s: an ID token is kept for nothing", way)
+		}
+		for k, want := range map[string]string{
+			"client_id": "door", "post_logout_redirect_uri": "https://door.example/bye", "id_token_hint": want, "state": e.State,
+		} {
+			if got := told.Get(k); got != want {
+				t.Errorf("%s: %s = %q, want %q", way, k, got, want)
+			}
+		}
+		if got := query(t, e.To).Get("from"); got != "discovery" {
+			t.Errorf("%s: the address lost its own part: %q", way, got)
+		}
+		for name, c := range map[string]struct {
+			back, state string
+			ok          bool
+		}{
+			"rp-init-logout":             {e.State, e.State, true},
+			"rp-init-logout-no-state":    {"", e.State, false},
+			"rp-init-logout-other-state": {"another", e.State, false},
+			"never-began":                {"", "", false},
+		} {
+			t.Run(way+"/"+name, func(t *testing.T) {
+				back := query(t, "https://door.example/bye?state="+c.back)
+				if err := o.LoggedOut(back, c.state); (err == nil) != c.ok {
+					t.Errorf("LoggedOut = %v", err)
+				}
+			})
 		}
 	}
 }

@@ -142,12 +142,12 @@ func TestReadyMadeProviders(t *testing.T) {
 			if d := cmp.Diff(b.want, got); d != "" {
 				t.Errorf("person (-want +got):\n%s", d)
 			}
-			to, state, err := o.LogoutURL(t.Context(), s, f.Door+"/")
-			if err != nil || (to != "") != b.out {
-				t.Fatalf("LogoutURL = %q, %v; want one: %v", to, err, b.out)
+			e, err := o.Exit(t.Context(), s, f.Door+"/")
+			if err != nil || (e.To != "") != b.out {
+				t.Fatalf("Exit = %q, %v; want one: %v", e.To, err, b.out)
 			}
 			if b.out {
-				if back, err := b.op.Logout(to); err != nil || back != f.Door+"/?state="+state {
+				if back, err := b.op.Logout(e.To, e.Fields); err != nil || back != f.Door+"/?state="+e.State {
 					t.Errorf("signing out there: %q, %v", back, err)
 				}
 			}

@@ -285,8 +285,12 @@ func TestT15CertifiedProviderEnds(t *testing.T) {
 	// Signing out here signs out there, with the ID token of then as a hint.
 	for kid, v := range map[string]*visitor{"op-1": before, "op-2": after} {
 		v.open(door+"/meetings").submit("/signout", nil)
-		if got := keyOf(t, v.at.Query().Get("id_token_hint")); v.at.Hostname() != "login.test" || got != kid {
-			t.Fatalf("signing out leads to %v with a hint signed by %q, want %q", v, got, kid)
+		there := v.form("/session/end")
+		if got := keyOf(t, there.Values.Get("id_token_hint")); !strings.Contains(there.Action, "//login.test") || got != kid {
+			t.Fatalf("signing out leads to %s with a hint signed by %q, want %q", there.Action, got, kid)
+		}
+		if v.post(there); v.at.RawQuery != "" {
+			t.Errorf("the address there holds %d characters", len(v.at.RawQuery))
 		}
 		v.leaves()
 		if v.at.String() != door+"/" || v.code != http.StatusOK {

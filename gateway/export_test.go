@@ -48,6 +48,15 @@ func Attend(ctx context.Context, s *Server, pass string, relay Relay, end func()
 	return s.attend(ctx, seat, end), nil
 }
 
+// Kept is what the store holds of a session.
+func Kept(ctx context.Context, s *Server, cookie string) ([]byte, error) {
+	ses, err := s.stored(ctx, s.mac("session", cookie))
+	if err != nil || ses == nil {
+		return nil, err
+	}
+	return ses.raw, nil
+}
+
 // Age makes a session older, but used just now.
 func Age(ctx context.Context, s *Server, cookie string, by time.Duration) error {
 	ses, err := s.stored(ctx, s.mac("session", cookie))

@@ -127,7 +127,7 @@ func New(c Config) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.seal = newSeal(c.Secret)
+	s.seal = newSeal(c.Secret, "vestibule sign-in cookie")
 	s.hub = newHub(c.Lobby, s.log)
 	if s.signer, err = assertion.New(assertion.Config{Secret: c.Secret, Issuer: c.Door, Audience: c.Room}); err != nil {
 		return nil, err

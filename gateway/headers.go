@@ -21,16 +21,20 @@ func newHeader(name, value string) header { return header{name, []string{value}}
 // sends "Origin: null" with every form (Fetch §3.1), and a form could no longer
 // be told from a forged one. Nothing leaves the origin either way.
 func doorPolicy(room *url.URL) []header {
-	csp := []string{
-		"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:",
-		"media-src 'self'", "connect-src 'self'", "font-src 'self'",
-		"form-action 'self' " + room.String(), "base-uri 'none'", "frame-ancestors 'none'",
-	}
 	return append(common(),
-		newHeader("Content-Security-Policy", strings.Join(csp, "; ")),
+		newHeader("Content-Security-Policy", doorContent("'self' "+room.String())),
 		newHeader("Referrer-Policy", "same-origin"),
 		newHeader("Permissions-Policy", "camera=(), microphone=(), display-capture=(), geolocation=(), payment=(), usb=()"),
 	)
+}
+
+// doorContent is the policy of a page of the door whose forms may lead to actions.
+func doorContent(actions string) string {
+	return strings.Join([]string{
+		"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:",
+		"media-src 'self'", "connect-src 'self'", "font-src 'self'",
+		"form-action " + actions, "base-uri 'none'", "frame-ancestors 'none'",
+	}, "; ")
 }
 
 // roomPolicy is the table of headers of the room origin.

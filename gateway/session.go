@@ -35,6 +35,10 @@ type session struct {
 	Person *meeting.Person `json:"person,omitempty"`
 	// Login is what signing out at the provider needs.
 	Login *auth.Session `json:"login,omitempty"`
+	// Hint is the ID token that Login came by, where signing out at the provider
+	// takes it back there. It is sealed under the browser's cookie, of which the
+	// store holds a MAC: who reads the store learns nothing of it.
+	Hint []byte `json:"hint,omitempty"`
 	// Began is when Person signed in; a sign-out at the provider ends what
 	// began before it.
 	Began time.Time `json:"began,omitzero"`
@@ -65,8 +69,8 @@ func (s *Server) mac(kind, value string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func newSeal(secret []byte) cipher.AEAD {
-	key, err := hkdf.Key(sha256.New, secret, nil, "vestibule sign-in cookie", 32)
+func newSeal(secret []byte, use string) cipher.AEAD {
+	key, err := hkdf.Key(sha256.New, secret, nil, use, 32)
 	if err != nil {
 		panic(err) // only for lengths that are not ours
 	}
@@ -232,6 +236,45 @@ func (s *Server) stillIn(ctx context.Context, ses *session, admission string, id
 	return meeting.Refuse(meeting.SignIn)
 }
 
+func hintSeal(cookie string) cipher.AEAD {
+	return newSeal([]byte(cookie), "vestibule ID token")
+}
+
+// seal hides the ID token of a sign-in, or the one hidden under the cookie of
+// the request, under a new cookie.
+func (ses *session) seal(r *http.Request, cookie string) {
+	token := ses.hint(r)
+	if ses.Login != nil && ses.Login.IDToken != "" {
+		token, ses.Login.IDToken = ses.Login.IDToken, ""
+	}
+	ses.Hint = nil
+	if token == "" {
+		return
+	}
+	a := hintSeal(cookie)
+	nonce := make([]byte, a.NonceSize())
+	_, _ = rand.Read(nonce) // never fails since Go 1.24
+	ses.Hint = a.Seal(nonce, nonce, []byte(token), nil)
+}
+
+// hint opens what seal hid, by the cookie of the request; empty: nothing.
+func (ses *session) hint(r *http.Request) string {
+	c, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return ""
+	}
+	a := hintSeal(c.Value)
+	n := a.NonceSize()
+	if len(ses.Hint) < n {
+		return ""
+	}
+	token, err := a.Open(nil, ses.Hint[:n], ses.Hint[n:], nil)
+	if err != nil {
+		return ""
+	}
+	return string(token)
+}
+
 // rise changes what the browser's session may do, and gives it a new id for that
 // (T17, ASVS 7.2.4). The old one is taken, so that it is dead, and so that what
 // another tab wrote into it last is not lost.
@@ -249,6 +292,7 @@ func (s *Server) rise(w http.ResponseWriter, r *http.Request, ses *session, chan
 	}
 	change(now)
 	v := random()
+	now.seal(r, v)
 	now.key, now.raw, now.Created, now.Agent = s.mac("session", v), nil, time.Now(), agent(r.UserAgent())
 	if now.Person != nil {
 		now.Created = now.Began // a mailbox proved on top makes a sign-in no longer

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"vestibule/auth"
@@ -71,18 +72,35 @@ func (s *Server) startSignIn(w http.ResponseWriter, r *http.Request, link string
 	nonce := make([]byte, s.seal.NonceSize())
 	_, _ = rand.Read(nonce) // never fails since Go 1.24
 	setCookie(w, signInCookie, base64.RawURLEncoding.EncodeToString(s.seal.Seal(nonce, nonce, b, nil)), signInLife)
-	return s.lead(w, r, provider, to, false)
+	w.Header().Set("Refresh", "0; url="+to)
+	return s.lead(w, r, provider, web.Leaving{To: to})
+}
+
+// leadOut sends the browser to the provider's sign-out. By a form, the page may
+// lead to any host by the scheme of the first: a browser holds form-action
+// against all on the way, and nobody knows them.
+func (s *Server) leadOut(w http.ResponseWriter, r *http.Request, provider string, e auth.Exit) error {
+	setCookie(w, signOutCookie, e.State, signInLife)
+	if e.Fields == nil {
+		w.Header().Set("Refresh", "0; url="+e.To)
+	} else {
+		actions := "https:"
+		if strings.HasPrefix(e.To, "http:") { // DangerouslyAllowPlainHTTP
+			actions += " http:"
+		}
+		w.Header().Set("Content-Security-Policy", doorContent(actions))
+	}
+	return s.lead(w, r, provider, web.Leaving{To: e.To, Fields: e.Fields, Out: true})
 }
 
 // lead sends the browser to a provider, by a page of its own: see web.Leaving.
-func (s *Server) lead(w http.ResponseWriter, r *http.Request, provider, to string, out bool) error {
-	p := web.Leaving{Frame: s.frame(w, r), To: to, Out: out}
+func (s *Server) lead(w http.ResponseWriter, r *http.Request, provider string, p web.Leaving) error {
+	p.Frame = s.frame(w, r)
 	for _, c := range s.c.OIDC.Providers() {
 		if c.ID == provider {
 			p.Provider = c.Name
 		}
 	}
-	w.Header().Set("Refresh", "0; url="+to)
 	return s.page(w, r, p)
 }
 
@@ -147,7 +165,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) error {
 		if another(ses) {
 			*ses = session{} // sat down at this browser
 		}
-		ses.Person, ses.Login, ses.Began = &person, &login, time.Now()
+		ses.Person, ses.Login, ses.Hint, ses.Began = &person, &login, nil, time.Now()
 		if invitation != "" {
 			ses.prove(invitation, person)
 		}

@@ -24,9 +24,10 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
 	}
 	setCookie(w, sessionCookie, "", -1)
 	if ses.Login != nil && s.c.OIDC != nil {
-		if u, state, err := s.c.OIDC.LogoutURL(r.Context(), *ses.Login, s.c.Door+"/"); err == nil && u != "" {
-			setCookie(w, signOutCookie, state, signInLife)
-			return s.lead(w, r, ses.Login.Provider, u, true)
+		login := *ses.Login
+		login.IDToken = ses.hint(r)
+		if e, err := s.c.OIDC.Exit(r.Context(), login, s.c.Door+"/"); err == nil && e.To != "" {
+			return s.leadOut(w, r, login.Provider, e)
 		}
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)

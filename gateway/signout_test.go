@@ -1,13 +1,16 @@
 package gateway_test
 
 import (
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"vestibule/auth/authtest"
+	"vestibule/gateway"
 )
 
 // tell posts a logout token as the provider's server does: no cookie, no
@@ -120,6 +123,43 @@ func TestBackChannelLogoutDoubts(t *testing.T) {
 	h.want(none.tell(good), http.StatusBadRequest, "where there is no provider")
 }
 
+// exit is where the form of a page that leaves goes, and what it says there.
+func exit(a answer) (to string, told url.Values) {
+	told = url.Values{}
+	if m := regexp.MustCompile(`<form method="post" action="(https://[^"]+)" data-go`).FindStringSubmatch(a.body); m != nil {
+		to = html.UnescapeString(m[1])
+		for _, f := range regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`).FindAllStringSubmatch(a.body, -1) {
+			told.Set(f[1], html.UnescapeString(f[2]))
+		}
+	}
+	return to, told
+}
+
+// TestT23IDTokenIsSealed reads what is kept of a sign-in: the ID token, which
+// signing out takes back to the provider, is there for the browser's cookie
+// alone, also after the browser has got another one.
+func TestT23IDTokenIsSealed(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe")
+	first := h.cookie(doorOrigin, "__Host-door")
+	h.prove(m, "Jane Doe") // a new cookie
+	second := h.cookie(doorOrigin, "__Host-door")
+	for _, cookie := range []string{first, second} {
+		kept, err := gateway.Kept(t.Context(), s.Gateway, cookie)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(kept), "eyJ") || (cookie == second) != strings.Contains(string(kept), `"hint"`) {
+			t.Errorf("what is kept of a sign-in: %s", kept)
+		}
+	}
+	if _, told := exit(h.post("/signout", nil)); !strings.HasPrefix(told.Get("id_token_hint"), "eyJ") {
+		t.Error("the provider does not get its token back")
+	}
+}
+
 // TestSignOut signs out here and at the provider, and comes back as the one who
 // did and as somebody else.
 func TestSignOut(t *testing.T) {
@@ -131,13 +171,16 @@ func TestSignOut(t *testing.T) {
 	console.until(t, "event: console")
 	session := h.cookie(doorOrigin, "__Host-door")
 	a := h.want(h.post("/signout", nil), http.StatusOK, "signing out")
-	u, err := url.Parse(a.to())
-	if err != nil || !strings.HasPrefix(a.to(), issuer+"/logout") || u.Query().Get("post_logout_redirect_uri") != doorOrigin+"/" {
-		t.Fatalf("signing out leads to %q", a.to())
+	to, told := exit(a)
+	if to != issuer+"/logout?from=discovery" || told.Get("post_logout_redirect_uri") != doorOrigin+"/" || !strings.HasPrefix(told.Get("id_token_hint"), "eyJ") {
+		t.Fatalf("signing out leads to %q with %d fields", to, len(told))
+	}
+	if csp := a.header.Get("Content-Security-Policy"); a.to() != "" || !strings.Contains(csp, "form-action https:;") {
+		t.Errorf("the page leads to %q, its forms to %q", a.to(), csp)
 	}
 	console.over(t)
 	s.dead(session, "/meetings")
-	state := url.QueryEscape(u.Query().Get("state"))
+	state := url.QueryEscape(told.Get("state"))
 	for _, wrong := range []string{"/?state=x", "/?state=", "/?state=" + state + "&state=x"} {
 		v := s.visit()
 		v.plant(doorOrigin, "__Host-signout", h.cookie(doorOrigin, "__Host-signout"))

@@ -99,6 +99,9 @@ func guestExamples() []example {
 		{"home", web.Home{Frame: frame("/"), Providers: providers()}},
 		{"leaving", web.Leaving{Frame: frame("/"), Provider: "ProConnect", To: "https://id.example/authorize?state=s"}},
 		{"leaving-out", web.Leaving{Frame: frame("/"), Provider: "ProConnect", To: "https://id.example/logout?state=s", Out: true}},
+		{"leaving-out-post", web.Leaving{
+			Frame: frame("/"), Provider: "ProConnect", To: "https://id.example/logout", Out: true, Fields: map[string][]string{"state": {"s"}, "client_id": {"door"}},
+		}},
 		{"home-signed-in", web.Home{Frame: hostFrame("/")}},
 		{"invitation", inv},
 		{"invitation-early", early},

@@ -10,6 +10,9 @@ type Leaving struct {
 	Provider string // in words
 	To       string
 	Out      bool // to sign out
+	// Fields are what is posted to To; without them it is an address. A script
+	// sends the form at once, without it the person does.
+	Fields map[string][]string
 }
 
 func (Leaving) file() string { return "leaving" }

@@ -160,12 +160,13 @@ func ProSanteConnect(key Key) *Provider {
 
 // Logout is the browser's way through the provider's sign-out: it takes the
 // address the door sent it to and returns the one it comes back to.
-func (p *Provider) Logout(address string) (string, error) {
+func (p *Provider) Logout(address string, form url.Values) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "", err
 	}
 	q := u.Query()
+	maps.Copy(q, form)
 	if u.Scheme+"://"+u.Host+u.Path != strings.SplitN(fmt.Sprint(p.discovery()["end_session_endpoint"]), "?", 2)[0] {
 		return "", fmt.Errorf("sent to %s%s", u.Host, u.Path)
 	}
@@ -175,7 +176,7 @@ func (p *Provider) Logout(address string) (string, error) {
 		}
 	}
 	for _, k := range []string{"id_token_hint", "state", "post_logout_redirect_uri"} {
-		if q.Get(k) == "" {
+		if q.Get(k) == "" && (k != "id_token_hint" || form != nil) {
 			return "", fmt.Errorf("no %s", k)
 		}
 	}

@@ -59,7 +59,9 @@ function open() {
   };
   const provider = new Provider(issuer, {
     adapter: Kept, jwks: { keys },
-    cookies: { keys: ['a test of our own'] },
+    // RP-Initiated Logout §2 has every provider take a POST; this one only if told.
+    enableHttpPostMethods: true,
+    cookies: { keys: ['a test of our own'], long: { sameSite: 'none' }, short: { sameSite: 'none' } },
     clients: [
       {
         ...door, client_id: 'door-by-key', redirect_uris: [`${site.door}/oidc/callback/key`],
