@@ -75,7 +75,7 @@ func TestGolden(t *testing.T) {
 				i.Dial = mail.Dial{Number: "123456789", Code: "12345678", Addresses: []string{"sip:visio.hospital.example"}, Strings: []string{"123456789.12345678@visio.hospital.example"}}
 				return s.Reminder(t.Context(), i)
 			},
-			"code":     func() error { return s.Code(t.Context(), code(lang)) },
+			"code": func() error { return s.Code(t.Context(), code(lang)) },
 		} {
 			if err := send(); err != nil {
 				t.Fatal(err)

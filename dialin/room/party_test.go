@@ -209,3 +209,48 @@ func TestPartyHoldsAgainstRaces(t *testing.T) {
 		t.Errorf("all are gone and %q is the ear", who)
 	}
 }
+
+// Of twenty who speak at once each is heard, as loud as alone; and so of any
+// number below that.
+func TestTwentySpeakersAreHeard(t *testing.T) {
+	const loud = 1500 // twenty together stay below what is limited
+	for many := 1; many <= 20; many++ {
+		var all []*room.Speaker
+		for i := range many {
+			all = append(all, speaker(t, "audio/PCMU").As(strconv.Itoa(i)))
+		}
+		party := room.NewParty(all...)
+		a := party.Join("a")
+		var heard []int16
+		codes, frame := make([]byte, 160), make([]int16, 160)
+		for n := range 75 {
+			for i, s := range all {
+				pcm := tone(hertzOf(i), n)
+				for k := range pcm {
+					pcm[k] = int16(int(pcm[k]) * loud / 4000)
+				}
+				media.ULaw(codes, pcm)
+				if !party.Wanted(i) {
+					t.Fatalf("of %d speakers number %d is not decoded", many, i)
+				}
+				s.Say(codes, 160)
+			}
+			party.Pass(20 * time.Millisecond)
+			a.Hear(frame)
+			heard = append(heard, frame...)
+		}
+		heard = heard[len(heard)-8000:]
+		want := 20 * math.Log10(loud/32768.0)
+		for i := range many {
+			if got := power(heard, hertzOf(i)); math.Abs(got-want) > 1 {
+				t.Errorf("of %d speakers number %d is heard at %.1f dB, want %.1f", many, i, got, want)
+			}
+		}
+		if got := power(heard, hertzOf(many)); got > want-25 {
+			t.Errorf("of %d speakers one more is heard at %.1f dB", many, got)
+		}
+	}
+}
+
+// hertzOf is what the i-th speaker says.
+func hertzOf(i int) float64 { return 400 + 130*float64(i) }
