@@ -58,7 +58,7 @@ func TestT39NoGhostBehindTheRelay(t *testing.T) {
 		if c == nil {
 			t.Fatalf("coming back: the door answers %d", code)
 		}
-		defer c.CloseNow() //nolint:errcheck // the test is over
+		defer c.CloseNow()
 		for what, err := range allocates(t, at, p) {
 			if err != nil {
 				t.Errorf("back inside, the relay over %s: %v", what, err)
