@@ -95,3 +95,6 @@ func Stream(s *Server, c net.Conn, from netip.AddrPort) {
 	p := newPeer("TCP", from, netip.MustParseAddrPort("127.0.0.1:5060"))
 	s.converse(s.lifetime(), p, c, s.peerAt(p))
 }
+
+// Names has a server ask r for names.
+func Names(s *Server, r names) { s.names = r }

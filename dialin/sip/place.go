@@ -253,44 +253,91 @@ func (s *Server) reach(ctx context.Context, t *Target, words *strings.Replacer) 
 	scheme, rest, _ := strings.Cut(t.URI, ":")
 	_, rest, _ = strings.Cut(rest, "@")
 	uri = scheme + ":" + escape(words.Replace(user)) + "@" + rest
-	to, err := lookup(ctx, strings.Trim(host.Host, "[]"), port)
-	if err != nil {
-		return nil, "", nil, err
+	all, err := s.places(ctx, &host, transport, port)
+	for _, to := range all {
+		if transport == "UDP" {
+			p, leave, err = s.datagramTo(to)
+		} else {
+			p, leave, err = s.connect(ctx, transport, to, host.Host)
+		}
+		if err == nil {
+			return p, uri, leave, nil
+		}
 	}
-	if transport == "UDP" {
-		p, err := s.datagramTo(to)
-		return p, uri, func() {}, err
-	}
-	p, leave, err = s.connect(ctx, transport, to, host.Host)
-	return p, uri, leave, err
+	return nil, "", nil, err
 }
 
-// lookup finds the address of a host of ours.
-func lookup(ctx context.Context, host string, port uint16) (netip.AddrPort, error) {
+// names answers what hosts are called; *net.Resolver is one.
+type names interface {
+	LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// maxPlaces bounds how many addresses of a target are tried.
+const maxPlaces = 8
+
+// places finds the addresses of a host of ours, best first: by its SRV records
+// where no port is given (RFC 3263 §4.2; the transport is configured, so no NAPTR
+// is asked for), else its own.
+func (s *Server) places(ctx context.Context, u *sip.Uri, transport string, port uint16) ([]netip.AddrPort, error) {
+	host := strings.Trim(u.Host, "[]")
 	if a, err := netip.ParseAddr(host); err == nil {
-		return netip.AddrPortFrom(a.Unmap(), port), nil
+		return []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}, nil
 	}
-	all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil || len(all) == 0 {
-		return netip.AddrPort{}, errors.New("sip: the conference server's name has no address")
+	hosts := []*net.SRV{{Target: host, Port: port}}
+	if u.Port == 0 {
+		service, proto := "sip", strings.ToLower(transport)
+		if transport == "TLS" {
+			service, proto = "sips", "tcp"
+		}
+		if _, found, err := s.names.LookupSRV(ctx, service, proto, host); err == nil && len(found) > 0 {
+			hosts = found
+		}
 	}
-	return netip.AddrPortFrom(all[0].Unmap(), port), nil
+	var all []netip.AddrPort
+	for _, h := range hosts[:min(len(hosts), maxPlaces)] {
+		found, err := s.names.LookupNetIP(ctx, "ip", h.Target)
+		if err != nil {
+			continue // the next one may be known
+		}
+		for _, a := range found {
+			all = append(all, netip.AddrPortFrom(a.Unmap(), h.Port))
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("sip: the conference server's name has no address")
+	}
+	return all[:min(len(all), maxPlaces)], nil
 }
 
 // datagramTo sends from the first socket that leads there.
-func (s *Server) datagramTo(to netip.AddrPort) (*peer, error) {
+func (s *Server) datagramTo(to netip.AddrPort) (*peer, func(), error) {
 	for _, u := range s.udp {
 		local := addrPort(u.LocalAddr())
-		if local.Addr().IsUnspecified() || local.Addr().Is4() == to.Addr().Is4() {
-			return datagramPeer(u, to, local), nil
+		if local.Addr().IsUnspecified() && leads(to) || local.Addr().Is4() == to.Addr().Is4() {
+			return datagramPeer(u, to, local), func() {}, nil
 		}
 	}
-	return nil, errors.New("sip: no UDP address to call from")
+	return nil, nil, errors.New("sip: no UDP address to call from")
 }
+
+// leads reports whether this machine has a way to an address: a UDP socket that
+// is connected and closed again sends nothing.
+func leads(to netip.AddrPort) bool {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+// reachTime is how long one address of a target may take to answer at all.
+const reachTime = 5 * time.Second
 
 // connect opens a connection to the target, one a call.
 func (s *Server) connect(ctx context.Context, transport string, to netip.AddrPort, name string) (*peer, func(), error) {
-	var d net.Dialer
+	d := net.Dialer{Timeout: reachTime}
 	conn, err := d.DialContext(ctx, "tcp", to.String())
 	if err != nil {
 		return nil, nil, errUnheard

@@ -91,6 +91,7 @@ type Server struct {
 	tcp       []listener
 	digest    *digest
 	registrar registrar
+	names     names
 	// shortest is the least session timer, shorter in tests.
 	shortest time.Duration
 	conns    *gate
@@ -164,7 +165,7 @@ func New(c Config) (*Server, error) {
 	setups.lax = true // the crowd is bounded
 	return &Server{
 		c: c, log: c.Logger, parser: parser(), digest: newDigest(c.Realm), conns: newGate(maxConns),
-		seed: rand.Text(), asked: newGate(maxTxns),
+		names: net.DefaultResolver, seed: rand.Text(), asked: newGate(maxTxns),
 		lines: newGate(c.Total), setups: setups, crowd: newRate(60*c.PerSecond, c.PerSecond), half: newHalfOpen(c.Total), halfPeer: newHalfOpen(c.Total), told: newRate(1, 1), known: newMemory(knownFor),
 		txns: map[string]*txn{}, calls: map[string]*Call{}, pending: map[string]*waiter{}, shortest: minInterval, registrar: registrar{stay: map[string][]binding{}},
 	}, nil

@@ -96,8 +96,8 @@ func (t *Target) split() (user string, host sip.Uri, err error) {
 	return user, host, nil
 }
 
-// proto is the transport that a URI asks for (RFC 3263 §4.1 without its
-// look-ups: an address that is configured needs none).
+// proto is the transport that a URI asks for (RFC 3263 §4.1 without NAPTR: what is
+// configured needs none), and its usual port where it names none.
 func proto(u *sip.Uri) (name string, port uint16) {
 	name, port = "UDP", 5060
 	transport, _ := u.UriParams.Get("transport")
