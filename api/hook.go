@@ -40,7 +40,7 @@ func EventTypes() []string {
 		meeting.CodeRefused, meeting.CodeProved, meeting.Knocked, meeting.Turned, meeting.LetIn, meeting.Entered, meeting.Gone,
 		meeting.PutOut, meeting.WasCut, meeting.WasLocked, meeting.WasUnlocked, meeting.WasEnded, meeting.WasCancelled, meeting.WasAltered,
 		meeting.DialSlowed, meeting.WasHeld, meeting.WasAsked, meeting.Replied, meeting.Renamed, meeting.Stayed, meeting.Lapsed,
-		meeting.Doubled, meeting.Replaced,
+		meeting.Doubled, meeting.Replaced, meeting.Moved,
 	} {
 		list = append(list, string(w))
 	}

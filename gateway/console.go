@@ -232,7 +232,7 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 		meeting.Entered: web.DidEnter, meeting.Gone: web.DidLeave, meeting.LinkRevoked: web.DidRevoke,
 		meeting.DialSlowed: web.Guessed, meeting.WasHeld: web.DidHold, meeting.WasAsked: web.DidAsk, meeting.Replied: web.DidReply,
 		meeting.Renamed: web.DidRename, meeting.Lapsed: web.DidLapse,
-		meeting.Doubled: web.Doubled, meeting.Replaced: web.Replaced,
+		meeting.Doubled: web.Doubled, meeting.Replaced: web.Replaced, meeting.Moved: web.Moved,
 	}
 	var list []web.Entry
 	for i := len(snap.Recent) - 1; i >= 0 && len(list) < 12; i-- {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"vestibule/auth/authtest"
 	"vestibule/meeting"
 )
 
@@ -210,6 +211,56 @@ func TestT40LockedMeetingLetsBackWhoWasIn(t *testing.T) {
 	if again, _ := out.dial(nil); again != nil {
 		t.Error("the expelled came back")
 	}
+}
+
+// TestT40SamePersonComesBackOnAnotherDevice has a member inside a locked meeting
+// sign in on a second device: they are back unaided, the first device is out, and
+// the log says so. A newcomer, and somebody put out, are kept out on any device.
+func TestT40SamePersonComesBackOnAnotherDevice(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(url.Values{"members": {"wait"}}, "Jane Doe")
+	h.opens(m)
+	var link string
+	for _, v := range m.snapshot().Invitations {
+		if v.Members {
+			link = "/i/" + s.Lobby.Link(m.id, &v)
+		}
+	}
+	knocks := func(who authtest.Claims) (*visitor, answer) {
+		v := s.visit()
+		v.get(link)
+		v.signIn(link+"/signin", who)
+		v.get(link + "/name")
+		return v, v.post(link+"/knock", url.Values{"name": {"Hugo"}, "consent": {"1"}})
+	}
+	first, a := knocks(surgeon())
+	admission := strings.TrimPrefix(a.to(), "/a/")
+	h.admits(m, admission)
+	first.enters(admission)
+	ws := first.joins()
+	h.post(m.path("/lock"), nil)
+	nurse := authtest.Claims{"sub": "n-3", "name": "Nora Roche", "email": "nora@hospital.example", "email_verified": true, "org": "hospital", "sid": "sid-n-3"}
+	newcomer, no := knocks(nurse)
+	newcomer.want(no, http.StatusForbidden, "a newcomer at a locked door")
+	second, a := knocks(surgeon())
+	second.want(a, http.StatusSeeOther, "the same person on another device")
+	if got := strings.TrimPrefix(a.to(), "/a/"); got != admission {
+		t.Fatalf("the second device leads to %q, want the same admission", got)
+	}
+	second.enters(admission)
+	ws.ended(t)
+	if line := second.joins(); !line.ping(t) {
+		t.Error("the second device has no line")
+	}
+	first.want(first.post("/a/"+admission+"/enter", nil), http.StatusForbidden, "the first device's way in")
+	if page := h.get(m.path("")).body; !strings.Contains(page, "came back on another device") {
+		t.Error("the log does not tell of the other device")
+	}
+	h.expels(m, admission)
+	third, no := knocks(surgeon())
+	third.want(no, http.StatusForbidden, "the expelled on another device")
 }
 
 // TestT41NobodyBecomesHostByAsking asks for the host's role in every way a

@@ -145,9 +145,27 @@ func (t *tx) seat(d meeting.Docs, seats []meeting.Seat, a Arrival) (meeting.Docs
 	key := a.Person.Key()
 	i := slices.IndexFunc(seats, func(s meeting.Seat) bool { return s.Person == key && s.Device == a.Device })
 	if i < 0 {
-		return d, nil
+		return t.moves(d, seats, a)
 	}
 	return t.docs(d.Invitation.ID, seats[i].Admission)
+}
+
+// moves loads the admission that this person, on another device, may take over.
+func (t *tx) moves(d meeting.Docs, seats []meeting.Seat, a Arrival) (meeting.Docs, error) {
+	key := a.Person.Key()
+	for _, s := range seats {
+		if !d.Meeting.Locked || s.Person != key || a.Call != "" || role(&d, &a.Person) == meeting.Host {
+			continue // as anybody who comes by an open door, or needs no way back
+		}
+		was, err := t.docs(d.Invitation.ID, s.Admission)
+		if err != nil {
+			return d, err
+		}
+		if was.MayMove(&a.Person) {
+			return was, nil
+		}
+	}
+	return d, nil
 }
 
 // arrive asks the policy and applies the knock.

@@ -70,6 +70,9 @@ const (
 	// inside: turned away, and in the first one's place.
 	Doubled  What = "device_turned_away"
 	Replaced What = "device_replaced"
+	// Moved tells of somebody who came back into a locked meeting on another
+	// device, proved to be the same.
+	Moved What = "device_moved"
 	// DialSlowed tells the host that somebody guesses dial-in codes.
 	DialSlowed What = "dial_slowed"
 )

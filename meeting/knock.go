@@ -146,7 +146,7 @@ func (k Knock) hard(d *Docs, now time.Time) *Refusal {
 		return Refuse(TooEarly)
 	case k.Role != Host && k.Consented.IsZero():
 		return Refuse(NoConsent)
-	case d.Admission.ID != "" && (d.Admission.Person.Key() != key || d.Admission.Device != k.Device):
+	case d.Admission.ID != "" && (d.Admission.Person.Key() != key || d.Admission.Device != k.Device && !d.MayMove(&k.Person)):
 		return Refuse(NotYou)
 	}
 	return nil
@@ -163,6 +163,9 @@ func (k Knock) again(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	case Admitted:
 		if k.Call != "" {
 			return k.redial(d)
+		}
+		if a.Device != k.Device {
+			return k.move(d, now)
 		}
 		return "", "", "", nil // a dropped network comes back unaided (T40)
 	case Waiting:

@@ -151,6 +151,7 @@ const (
 	DidLapse    // did not say that they are still there
 	Doubled     // another device came with their pass, and was turned away
 	Replaced    // the same, and has their place
+	Moved       // came back into a locked meeting on another device
 )
 
 // Key names the deed in the catalogue.
@@ -159,10 +160,10 @@ func (e Entry) Key() string {
 		"knocked", "admitted", "refused", "expelled", "locked", "unlocked",
 		"ended", "entered", "left", "mailed", "revoked", "guessed",
 		"held", "asked", "replied", "renamed", "changed", "lapsed",
-		"doubled", "replaced",
-	}[e.Deed%20]
+		"doubled", "replaced", "moved",
+	}[e.Deed%21]
 	switch e.Deed {
-	case Knocked, DidEnter, DidLeave, Guessed, DidReply, ChangedName, DidLapse, Doubled, Replaced: // no host's doing
+	case Knocked, DidEnter, DidLeave, Guessed, DidReply, ChangedName, DidLapse, Doubled, Replaced, Moved: // no host's doing
 		return deed
 	}
 	if e.By != "" {

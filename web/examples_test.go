@@ -368,7 +368,7 @@ func consoleExamples() []example {
 	}}, nil
 	shared.Shared = web.Shared{May: true, Invitation: "0011223344556677", Dial: web.Dial{Number: "123456789", Code: "87654321", Addresses: []string{"sip:visio.exemple.fr"}, Strings: []string{"123456789.87654321@visio.exemple.fr"}}}
 	logs.Waiting, logs.Log = cards()[:1], nil
-	for d := web.Knocked; d <= web.Replaced; d++ {
+	for d := web.Knocked; d <= web.Moved; d++ {
 		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie"}, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie", By: "Dr Karim Benali"})
 	}
 	texted := open
