@@ -82,7 +82,7 @@ func TestT43SecondDeviceWaits(t *testing.T) {
 		}
 	}
 	h.tells(m, "A second device tried to take the place of ")
-	h.tells(m, "tried from a second device")
+	h.tells(m, `class="state bad">second device<`)
 	if n := strings.Count(h.get(m.path("")).body, "A second device tried to take"); n != 1 {
 		t.Errorf("the console says it %d times, want once a minute", n)
 	}
