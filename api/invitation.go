@@ -2,7 +2,7 @@ package api
 
 import (
 	"cmp"
-	"errors"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -229,15 +229,15 @@ func (s *Server) oneInvitation(w http.ResponseWriter, r *http.Request, c *caller
 }
 
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request, c *caller) error {
-	return s.relink(w, r, c, false)
+	return s.relink(w, r, c, s.c.Lobby.Revoke)
 }
 
 func (s *Server) reissue(w http.ResponseWriter, r *http.Request, c *caller) error {
-	return s.relink(w, r, c, true)
+	return s.relink(w, r, c, s.c.Lobby.Reissue)
 }
 
 // relink withdraws a link, or replaces it and mails the new one.
-func (s *Server) relink(w http.ResponseWriter, r *http.Request, c *caller, reissue bool) error {
+func (s *Server) relink(w http.ResponseWriter, r *http.Request, c *caller, act func(ctx context.Context, m meeting.ID, host meeting.Key, invitation, attempt string) error) error {
 	v, err := id(r, "invitation", 16)
 	if err != nil {
 		return err
@@ -253,31 +253,8 @@ func (s *Server) relink(w http.ResponseWriter, r *http.Request, c *caller, reiss
 	if err != nil {
 		return err
 	}
-	if err := s.c.Lobby.Revoke(r.Context(), m.ID, c.host(), v, reissue, attempt); err != nil {
+	if err := act(r.Context(), m.ID, c.host(), v, attempt); err != nil {
 		return err
-	}
-	if reissue {
-		if err := s.mailNew(r, m.ID, c, v); err != nil {
-			return err
-		}
 	}
 	return s.oneInvitation(w, r, c)
-}
-
-// mailNew mails a link that nobody was mailed yet. Where no mail leaves, or too
-// many left already, the link is in the answer.
-func (s *Server) mailNew(r *http.Request, m meeting.ID, c *caller, invitation string) error {
-	snap, err := s.c.Lobby.Snapshot(r.Context(), m)
-	if err != nil {
-		return err
-	}
-	if v := snap.Invitations[invitation]; v.Email == "" || v.Mail.State != meeting.NotMailed {
-		return nil
-	}
-	err = s.c.Lobby.Remail(r.Context(), m, c.host(), invitation)
-	var no *meeting.Refusal
-	if errors.As(err, &no) {
-		return nil
-	}
-	return err
 }

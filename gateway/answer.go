@@ -116,20 +116,19 @@ func (s *Server) mail(w http.ResponseWriter, r *http.Request, id meeting.ID, me 
 }
 
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
-	err := s.c.Lobby.Revoke(r.Context(), id, me.Key(), r.PostForm.Get("invitation"), false, s.attempt(w, r))
+	err := s.c.Lobby.Revoke(r.Context(), id, me.Key(), r.PostForm.Get("invitation"), s.attempt(w, r))
 	return consoleAgain(w, r, id, err)
+}
+
+// reissue puts a new link in the place of an invitee's or of that for members.
+// Nobody who came by the old one is put out.
+func (s *Server) reissue(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	return consoleAgain(w, r, id, s.c.Lobby.Reissue(r.Context(), id, me.Key(), r.PostForm.Get("invitation"), s.attempt(w, r)))
 }
 
 // share opens a code that many may dial, or a new one in its place.
 func (s *Server) share(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
 	return consoleAgain(w, r, id, s.c.Lobby.Share(r.Context(), id, me.Key(), s.attempt(w, r)))
-}
-
-// relink replaces the link for members; nobody who came by the old one is put
-// out.
-func (s *Server) relink(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
-	err := s.c.Lobby.Revoke(r.Context(), id, me.Key(), r.PostForm.Get("invitation"), true, s.attempt(w, r))
-	return consoleAgain(w, r, id, err)
 }
 
 // hostEnter takes a host into the room of their meeting, which opens it.

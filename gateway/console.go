@@ -142,7 +142,7 @@ func (s *Server) invitees(snap *lobby.Snapshot, links bool) []web.Invitee {
 			continue // nobody was invited by it
 		}
 		i := web.Invitee{
-			Invitation: v.ID, Name: v.Name, Mailbox: s.c.Lobby.Email(v.Email), Phone: s.c.Lobby.Phone(v.Phone), Mails: v.Email != "", CoHost: v.Role == meeting.Host, State: s.inviteeState(snap, &v),
+			Invitation: v.ID, Name: v.Name, Mailbox: s.c.Lobby.Email(v.Email), Phone: s.c.Lobby.Phone(v.Phone), Mails: v.Email != "", CoHost: v.Role == meeting.Host, State: s.inviteeState(snap, &v), Dead: v.Revoked,
 			Incident: incidentOf(snap, &v),
 		}
 		if m := mailShown(&v); m.Fault != "" && mailState(m.State) == i.State {
@@ -229,7 +229,7 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 	deeds := map[meeting.What]web.Deed{
 		meeting.Knocked: web.Knocked, meeting.LetIn: web.DidAdmit, meeting.Turned: web.DidRefuse, meeting.PutOut: web.DidExpel,
 		meeting.WasLocked: web.DidLock, meeting.WasUnlocked: web.DidUnlock, meeting.WasEnded: web.DidEnd,
-		meeting.Entered: web.DidEnter, meeting.Gone: web.DidLeave, meeting.LinkRevoked: web.DidRevoke,
+		meeting.Entered: web.DidEnter, meeting.Gone: web.DidLeave, meeting.LinkRevoked: web.DidRevoke, meeting.LinkReissued: web.DidReissue,
 		meeting.DialSlowed: web.Guessed, meeting.WasHeld: web.DidHold, meeting.WasAsked: web.DidAsk, meeting.Replied: web.DidReply,
 		meeting.Renamed: web.DidRename, meeting.Lapsed: web.DidLapse,
 		meeting.Doubled: web.Doubled, meeting.Replaced: web.Replaced, meeting.Moved: web.Moved,
@@ -244,6 +244,13 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 		}
 		if e.What == meeting.Renamed && e.By == "" {
 			deed = web.ChangedName
+		}
+		if e.What == meeting.LinkRevoked || e.What == meeting.LinkReissued {
+			v := snap.Invitations[e.Invitation]
+			if v.Shared || v.Members {
+				continue // nobody's, and in sight above
+			}
+			e.Name = v.Name
 		}
 		entry := web.Entry{At: e.At, Deed: deed, Name: e.Name, Was: e.Was, Incident: e.Incident}
 		if e.By != "" && e.By != me.Key() {

@@ -269,11 +269,11 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("POST /m/{meeting}/enter", s.change(s.hostOnly(s.hostEnter)))
 	m.Handle("POST /m/{meeting}/mail", s.change(s.hostOnly(s.mail)))
 	m.Handle("POST /m/{meeting}/revoke", s.change(s.hostOnly(s.revoke)))
+	m.Handle("POST /m/{meeting}/reissue", s.change(s.hostOnly(s.reissue)))
 	m.Handle("POST /m/{meeting}/share", s.change(s.hostOnly(s.share)))
 	m.Handle("GET /m/{meeting}/change", s.do(s.changePage))
 	m.Handle(changeRoute, s.change(s.changeMeeting))
 	m.Handle("GET /m/{meeting}/copy", s.do(s.copyPage))
-	m.Handle("POST /m/{meeting}/members", s.change(s.hostOnly(s.relink)))
 	if s.c.API != nil {
 		m.Handle("/api/v1/", s.c.API)
 	}

@@ -51,7 +51,7 @@ func TestMembersComeByTheirLink(t *testing.T) {
 	}
 	v, _ := m.snapshot().MemberLink()
 	h.admits(m, a)
-	h.want(h.post(m.path("/members"), url.Values{"invitation": {v.ID}}), http.StatusSeeOther, "a new link")
+	h.want(h.post(m.path("/reissue"), url.Values{"invitation": {v.ID}}), http.StatusSeeOther, "a new link")
 	if got := m.state(a); got != meeting.Admitted {
 		t.Errorf("with a new link the member is %v, want Admitted", got)
 	}

@@ -62,8 +62,8 @@ func (l *Lobby) Lock(ctx context.Context, id meeting.ID, host meeting.Key, on bo
 	return l.on(ctx, id, "", "", meeting.Lock{By: host, On: on})
 }
 
-// Revoke withdraws an invitation's link, or with reissue replaces it.
-func (l *Lobby) Revoke(ctx context.Context, id meeting.ID, host meeting.Key, invitation string, reissue bool, attempt string) error {
+// Revoke withdraws an invitation's link.
+func (l *Lobby) Revoke(ctx context.Context, id meeting.ID, host meeting.Key, invitation, attempt string) error {
 	now := time.Now()
 	if err := l.noteMails(ctx, id, now); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (l *Lobby) Revoke(ctx context.Context, id meeting.ID, host meeting.Key, inv
 		if err != nil {
 			return outcome{}, err
 		}
-		_, no, err := t.apply(d, meeting.Revoke{By: host, Reissue: reissue}, now)
+		_, no, err := t.apply(d, meeting.Revoke{By: host}, now)
 		return outcome{No: no}, err
 	})
 	if err := answered(out, err); err != nil {

@@ -399,7 +399,7 @@ func TestT12LockOut(t *testing.T) {
 		}
 		for _, v := range snap.Invitations {
 			if v.Name == "Jeanne" {
-				if err := d.Revoke(t.Context(), id, d.host.Key(), v.ID, true, ""); err != nil {
+				if err := d.Reissue(t.Context(), id, d.host.Key(), v.ID, ""); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -104,7 +104,7 @@ func TestNewLinkNewCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	for inv := range snap.Invitations {
-		if err := s.Revoke(t.Context(), id, s.host.Key(), inv, true, ""); err != nil {
+		if err := s.Reissue(t.Context(), id, s.host.Key(), inv, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -340,7 +340,7 @@ func (h *history) do(ctx context.Context, d *door, m *move) (r result, err error
 	case "expel":
 		_, err = d.Expel(ctx, h.id, host, m.admission, "")
 	case "revoke":
-		err = d.Revoke(ctx, h.id, host, h.invited[m.guest], false, "")
+		err = d.Revoke(ctx, h.id, host, h.invited[m.guest], "")
 	case "look":
 		r.stand, err = h.look(ctx, d, g)
 	case "enter":

@@ -101,11 +101,11 @@ func TestReplacedLinkIsRefused(t *testing.T) {
 	}
 	for _, v := range snap.Invitations {
 		if v.Name == "Jeanne" {
-			if err := d.Revoke(t.Context(), id, d.host.Key(), v.ID, true, "once"); err != nil {
+			if err := d.Reissue(t.Context(), id, d.host.Key(), v.ID, "once"); err != nil {
 				t.Fatal(err)
 			}
 			// The same attempt again makes no third link (T07).
-			if err := d.Revoke(t.Context(), id, d.host.Key(), v.ID, true, "once"); err != nil {
+			if err := d.Reissue(t.Context(), id, d.host.Key(), v.ID, "once"); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -32,9 +32,9 @@ func (l *Lobby) Remail(ctx context.Context, id meeting.ID, host meeting.Key, inv
 			return outcome{No: meeting.Refuse(meeting.NotFound)}, nil
 		}
 		if !counted {
-			ok, err := l.c.Shelf.Count(ctx, "invitations", string(id)+":"+invitation, remails, time.Hour)
+			ok, err := l.mayMail(ctx, id, invitation)
 			if err != nil {
-				return outcome{}, fmt.Errorf("counting mails of meeting %s: %w", id, err)
+				return outcome{}, err
 			}
 			if !ok {
 				return outcome{No: meeting.Refuse(meeting.TooMany)}, nil

@@ -180,7 +180,7 @@ func TestMemberLinkEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, _ := snap.MemberLink()
-	if err := s.Revoke(t.Context(), id, s.host.Key(), v.ID, true, ""); err != nil {
+	if err := s.Reissue(t.Context(), id, s.host.Key(), v.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	next := s.memberLink(t, id)
@@ -206,7 +206,7 @@ func TestMemberLinkEnds(t *testing.T) {
 	if err := s.Alter(t.Context(), id, s.host.Key(), d, anyMeeting, "on"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Revoke(t.Context(), id, s.host.Key(), v.ID, false, ""); err != nil {
+	if err := s.Revoke(t.Context(), id, s.host.Key(), v.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.comes(t, next, member(2), "desk"); reason(err) != meeting.Revoked {

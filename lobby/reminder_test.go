@@ -114,7 +114,7 @@ func (s *site) revoke(t *testing.T, id meeting.ID) {
 		t.Fatal(err)
 	}
 	for v := range snap.Invitations {
-		if err := s.Revoke(t.Context(), id, s.host.Key(), v, false, ""); err != nil {
+		if err := s.Revoke(t.Context(), id, s.host.Key(), v, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -138,10 +138,7 @@ func TestRevokeTellsInvitee(t *testing.T) {
 			t.Fatal(err)
 		}
 		for v := range snap.Invitations {
-			if err := d.Revoke(t.Context(), id, d.host.Key(), v, true, ""); err != nil {
-				t.Fatal(err)
-			}
-			if err := d.Remail(t.Context(), id, d.host.Key(), v); err != nil {
+			if err := d.Reissue(t.Context(), id, d.host.Key(), v, ""); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -125,7 +125,7 @@ func TestSharedCodeChangesAndEnds(t *testing.T) {
 		t.Fatal("an expulsion withdrew the code")
 	}
 	third := phone{first.number, s.DialCode(id, &v)}
-	if err := s.Revoke(t.Context(), id, s.host.Key(), v.ID, false, ""); err != nil {
+	if err := s.Revoke(t.Context(), id, s.host.Key(), v.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.dial(t, third, caller("c", "192.0.2.4")); reason(err) != meeting.WrongCode {

@@ -152,6 +152,7 @@ const (
 	Doubled     // another device came with their pass, and was turned away
 	Replaced    // the same, and has their place
 	Moved       // came back into a locked meeting on another device
+	DidReissue
 )
 
 // Key names the deed in the catalogue.
@@ -160,8 +161,8 @@ func (e Entry) Key() string {
 		"knocked", "admitted", "refused", "expelled", "locked", "unlocked",
 		"ended", "entered", "left", "mailed", "revoked", "guessed",
 		"held", "asked", "replied", "renamed", "changed", "lapsed",
-		"doubled", "replaced", "moved",
-	}[e.Deed%21]
+		"doubled", "replaced", "moved", "reissued",
+	}[e.Deed%22]
 	switch e.Deed {
 	case Knocked, DidEnter, DidLeave, Guessed, DidReply, ChangedName, DidLapse, Doubled, Replaced, Moved: // no host's doing
 		return deed

@@ -212,6 +212,7 @@ func unmailed() []web.Invitee {
 		list = append(list, web.Invitee{Invitation: fmt.Sprint("b", i), Name: "A. B.", Mailbox: "a.b@exemple.fr", State: web.MailBounced, Why: why})
 	}
 	list = append(list, web.Invitee{Invitation: "d", Name: "B. C.", Mailbox: "b.c@exemple.fr", State: web.Mailed, Why: "delayed"})
+	list = append(list, web.Invitee{Invitation: "w0", Name: "G. H.", Mailbox: "g.h@exemple.fr", Mails: true, State: web.HasGone, Dead: true})
 	for i, why := range []string{"down", "too_many", "failed", "late"} {
 		list = append(list, web.Invitee{Invitation: fmt.Sprint("f", i), Name: "C. D.", Mailbox: "c.d@exemple.fr", State: web.MailFailed, Why: why})
 	}
@@ -225,7 +226,7 @@ func hostExamples() []example {
 	later.Title, later.Phase, later.Waiting = "Réunion de service", meeting.Planned, 0
 	later.Invitees = []web.Invitee{{Name: "A. B.", State: web.Mailing}, {Name: "C. D.", State: web.Opened}}
 	gone.Phase, gone.Waiting, off.Phase, off.Waiting = meeting.Ended, 0, meeting.Cancelled, 0
-	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut, Incident: "K7M2-Q4XD"}, {Name: "G. H.", State: web.Withdrawn}, {Name: "I. J.", State: web.IsAdmitted}}
+	gone.Invitees = []web.Invitee{{Name: "A. B.", State: web.HasGone}, {Name: "C. D.", State: web.TurnedAway}, {Name: "E. F.", State: web.PutOut, Incident: "K7M2-Q4XD"}, {Name: "G. H.", State: web.Withdrawn, Dead: true}, {Name: "I. J.", State: web.IsAdmitted}}
 	off.Invitees = nil
 
 	blank := web.NewMeeting{Frame: hostFrame("/meetings/new"), MayWelcome: true, Telephones: true, Early: 15, Remind: "1440", Form: web.Form{Date: "2026-11-24", Start: "14:00", Zone: "Europe/Paris", Early: 15, Remind: "1440"}, Zones: []string{"Europe/Paris", "Indian/Reunion"}}
@@ -368,7 +369,7 @@ func consoleExamples() []example {
 	}}, nil
 	shared.Shared = web.Shared{May: true, Invitation: "0011223344556677", Dial: web.Dial{Number: "123456789", Code: "87654321", Addresses: []string{"sip:visio.exemple.fr"}, Strings: []string{"123456789.87654321@visio.exemple.fr"}}}
 	logs.Waiting, logs.Log = cards()[:1], nil
-	for d := web.Knocked; d <= web.Moved; d++ {
+	for d := web.Knocked; d <= web.DidReissue; d++ {
 		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie"}, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie", By: "Dr Karim Benali"})
 	}
 	texted := open

@@ -48,6 +48,8 @@ type Invitee struct {
 	Phone      string // the number, likewise
 	CoHost     bool
 	State      InviteeState
+	// Dead is set once the link is withdrawn, whatever else became of it.
+	Dead bool
 	// Incident is the reference under which they were reported.
 	Incident string
 	// Why says in a word why the mail is not there: a key of the catalogue
@@ -105,8 +107,14 @@ func (s InviteeState) Tone() string {
 
 // Mailable reports whether sending the invitation (again) makes sense.
 func (i Invitee) Mailable() bool {
-	return i.Mails && i.State != Mailing && i.State != IsAdmitted && i.State != IsInside && i.State != PutOut
+	return i.Mails && !i.Dead && i.State != Mailing && i.State != IsAdmitted && i.State != IsInside && i.State != PutOut
+}
+
+// Renewable reports whether a new link makes sense: not for who is in already,
+// nor for who was put out and stays so.
+func (i Invitee) Renewable() bool {
+	return i.State != IsAdmitted && i.State != IsInside && i.State != PutOut
 }
 
 // Revocable reports whether there is a link to withdraw.
-func (i Invitee) Revocable() bool { return i.State != Withdrawn && i.State != PutOut }
+func (i Invitee) Revocable() bool { return !i.Dead && i.State != PutOut }
