@@ -203,6 +203,7 @@ func (s *Server) operations() []operation {
 		{"POST", oneAdmission + "/hold", "decisions:write", s.hold},
 		{"POST", oneAdmission + "/ask", "decisions:write", s.ask},
 		{"POST", oneAdmission + "/rename", "decisions:write", s.rename},
+		{"POST", oneAdmission + "/mute", "decisions:write", s.mute},
 		{"POST", oneAdmission + "/expel", "decisions:write", s.expel},
 		{"POST", oneMeeting + "/lock", "decisions:write", s.lock},
 		{"POST", oneMeeting + "/unlock", "decisions:write", s.unlock},

@@ -98,6 +98,12 @@ func (s *site) decide(m string, invitations reply) {
 	if r := s.must(200, "all", "POST", a+"/admit", `{"display_name":"Jeanne M."}`); r.text("state") != "admitted" || r.text("rule") != "host" {
 		t.Errorf("admit = %s", r.raw)
 	}
+	if r := s.must(200, "all", "POST", a+"/mute", ""); r.text("state") != "admitted" {
+		t.Errorf("mute = %s", r.raw)
+	}
+	if r := s.ask("all", "POST", m+"/admissions/"+paul+"/mute", ""); r.status != 409 {
+		t.Errorf("mute of who waits = %d, want 409", r.status)
+	}
 	if r := s.must(200, "all", "POST", m+"/admissions/"+paul+"/refuse", `{"reason":"later","message":"We call you."}`); r.text("state") != "refused" || r.text("talk.reason") != "later" || r.text("talk.farewell") != "We call you." {
 		t.Errorf("refuse = %s", r.raw)
 	}

@@ -93,6 +93,12 @@ func (s *Server) rename(w http.ResponseWriter, r *http.Request, c *caller) error
 	})
 }
 
+func (s *Server) mute(w http.ResponseWriter, r *http.Request, c *caller) error {
+	return s.decide(w, r, c, func(*object) {}, func(ctx context.Context, d decision) error {
+		return s.c.Lobby.Mute(ctx, d.meeting, c.host(), d.admission, d.attempt)
+	})
+}
+
 func (s *Server) expel(w http.ResponseWriter, r *http.Request, c *caller) error {
 	d, err := s.decision(r, c, func(*object) {})
 	if err != nil {

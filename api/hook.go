@@ -41,6 +41,7 @@ func EventTypes() []string {
 		meeting.PutOut, meeting.WasCut, meeting.WasLocked, meeting.WasUnlocked, meeting.WasEnded, meeting.WasCancelled, meeting.WasAltered,
 		meeting.DialSlowed, meeting.WasHeld, meeting.WasAsked, meeting.Replied, meeting.Renamed, meeting.Stayed, meeting.Lapsed,
 		meeting.Doubled, meeting.Replaced, meeting.Moved,
+		meeting.WasMuted,
 	} {
 		list = append(list, string(w))
 	}

@@ -32,6 +32,7 @@ type rooms struct{}
 
 func (rooms) Open(context.Context, string) error           { return nil }
 func (rooms) Remove(context.Context, string, string) error { return nil }
+func (rooms) Mute(context.Context, string, string) error   { return nil }
 func (rooms) Close(context.Context, string) error          { return nil }
 
 // box is a mail server that keeps what it was given.
@@ -134,7 +135,7 @@ func openWith(t *testing.T, edit func(*api.Config), tune func(*api.Server), chan
 func (s *site) open(log *slog.Logger, hooks []api.Hook) {
 	var err error
 	c := lobby.Config{
-		Documents: api.Note(s.store, s.shelf, hooks), Shelf: s.store, Backend: rooms{}, Mailer: s.box,
+		Documents: api.Note(s.store, s.shelf, hooks), Shelf: s.store, Backend: rooms{}, Muter: rooms{}, Mailer: s.box,
 		Secret: []byte(strings.Repeat("k", 32)), Door: door, Logger: log,
 	}
 	for _, f := range s.change {

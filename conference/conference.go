@@ -36,6 +36,10 @@ type Rooms interface {
 	// Rename tells the others another name of the admitted person. A person
 	// or room that is not there is no fault: the next token has the name.
 	Rename(ctx context.Context, room, admission, name string) error
+	// Mute takes the sound of the admitted person from the room: all of it
+	// that they send now. They can speak again themselves, and nobody else
+	// can make them. A person or room that is not there is no fault.
+	Mute(ctx context.Context, room, admission string) error
 	// Close ends the room for everybody. A room that is not there is no
 	// fault.
 	Close(ctx context.Context, room string) error
@@ -123,6 +127,8 @@ type Capabilities struct {
 	// Rename gives somebody inside another name without a new token. Where
 	// it is false, Rename does nothing.
 	Rename bool
+	// Mute silences one person. Where it is false, Mute does nothing.
+	Mute bool
 	// Close ends a meeting on the server itself.
 	Close bool
 	// Participants are known from the server.

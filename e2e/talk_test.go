@@ -40,6 +40,25 @@ func TestHostTalksAndRenames(t *testing.T) {
 	host.picture("talk-console")
 }
 
+// TestHostMutes is a host who takes a guest's sound from the room: the guest is
+// told, sends nothing, and switches the microphone on again themselves.
+func TestHostMutes(t *testing.T) {
+	h := openHouse(t)
+	host, desk, guest, _ := gather(t, h)
+	inside := guest.identity()
+	muted := `document.querySelector('[data-participant="` + inside + `"] .caption').innerText.includes("micro coupé")`
+	desk.until("!" + muted)
+	ask := `details[data-key="s-` + inside + `"]`
+	host.decides(ask+` summary`, `document.querySelector('`+ask+`').open`)
+	host.decides(ask+` form button`, `document.querySelector(".log").innerText.includes("Vous avez coupé le son de J. D.")`)
+	guest.until(`document.querySelector("[data-notice]").innerText.includes("coupé votre micro")`)
+	desk.picture("muted-room") // brings its tab to the front: one behind another shows nothing new
+	desk.until(muted)
+	host.picture("muted-console")
+	guest.press(`[data-action="microphone"]`, `true`)
+	desk.until("!" + muted)
+}
+
 // TestT21AChangedNameTakesNoPress has somebody at the door change their name at
 // the moment in which the host presses. It is their second change: the first one
 // brings a warning, which moves the buttons.

@@ -91,6 +91,7 @@ func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame
 			c.Inside = append(c.Inside, web.Participant{
 				Admission: a.ID, Name: a.Name, Invited: v.Name, Role: a.Role, You: a.Person.Key() == me.Key(),
 				Away: !present, Doubled: !a.Doubled.IsZero(), Proof: s.proof(&a.Person),
+				Mutable: present && s.c.Lobby.Mutes() && a.Person.Key() != me.Key(),
 			})
 		}
 	}
@@ -233,6 +234,7 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 		meeting.DialSlowed: web.Guessed, meeting.WasHeld: web.DidHold, meeting.WasAsked: web.DidAsk, meeting.Replied: web.DidReply,
 		meeting.Renamed: web.DidRename, meeting.Lapsed: web.DidLapse,
 		meeting.Doubled: web.Doubled, meeting.Replaced: web.Replaced, meeting.Moved: web.Moved,
+		meeting.WasMuted: web.DidMute,
 	}
 	var list []web.Entry
 	for i := len(snap.Recent) - 1; i >= 0 && len(list) < 12; i-- {

@@ -260,6 +260,7 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("POST /m/{meeting}/hold", s.change(s.hostOnly(s.hold)))
 	m.Handle("POST /m/{meeting}/ask", s.change(s.hostOnly(s.ask)))
 	m.Handle("POST /m/{meeting}/rename", s.change(s.hostOnly(s.rename)))
+	m.Handle("POST /m/{meeting}/mute", s.change(s.hostOnly(s.mute)))
 	m.Handle("POST /m/{meeting}/admit-verified", s.change(s.hostOnly(s.admitVerified)))
 	m.Handle("POST /m/{meeting}/expel", s.change(s.hostBy(s.hostRecalled, s.expel)))
 	m.Handle("POST /m/{meeting}/lock", s.change(s.hostOnly(s.lock)))

@@ -57,6 +57,7 @@ func (*echo) Open(context.Context, string) error                     { return ni
 func (*echo) Remove(context.Context, string, string) error           { return nil }
 func (*echo) Participants(context.Context, string) ([]string, error) { return nil, nil }
 func (*echo) Rename(context.Context, string, string, string) error   { return nil }
+func (*echo) Mute(context.Context, string, string) error             { return nil }
 func (*echo) Capabilities() conference.Capabilities                  { return conference.Capabilities{} }
 func (*echo) Scrub(*http.Response)                                   {}
 

@@ -42,6 +42,10 @@ func (s *Server) rename(w http.ResponseWriter, r *http.Request, id meeting.ID, m
 	return s.again(w, r, "/m/"+string(id), err)
 }
 
+func (s *Server) mute(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	return consoleAgain(w, r, id, s.c.Lobby.Mute(r.Context(), id, me.Key(), r.PostForm.Get("admission"), s.attempt(w, r)))
+}
+
 // reply is the guest's answer to the host's question. One that comes too late
 // finds the page as it now is.
 func (s *Server) reply(w http.ResponseWriter, r *http.Request) error {

@@ -118,12 +118,8 @@ func New(c Config) (*House, error) {
 	add := func(err error) { faults = append(faults, err) }
 	err := c.Limits.fault()
 	add(err)
-	var renamer lobby.Renamer
-	if c.Backend != nil && c.Backend.Capabilities().Rename {
-		renamer = c.Backend
-	}
 	lc := lobby.Config{
-		Renamer: renamer, Names: c.Names, Emails: c.Emails,
+		Names: c.Names, Emails: c.Emails,
 		Documents: api.Note(c.Store, c.Store, c.API.Hooks), Shelf: c.Store, Backend: c.Backend, Mailer: c.Mailer, Texter: c.Texter, Rules: c.Rules, Secret: h.key("lobby"),
 		Door: c.Door, Contact: c.Site.Contact, Early: c.Early, Grace: c.Grace, Keep: c.Keep,
 		KeepIncidents: c.KeepIncidents, State: c.State, Logger: c.Logger,
@@ -132,6 +128,7 @@ func New(c Config) (*House, error) {
 	for _, p := range c.OIDC.Providers {
 		lc.Vouchers = append(lc.Vouchers, lobby.Voucher{ID: p.ID, Keep: p.Keep})
 	}
+	lc.Renamer, lc.Muter = arms(c.Backend)
 	c.Phone.tell(&lc)
 	h.Lobby, err = lobby.New(lc)
 	add(err)
@@ -172,6 +169,20 @@ func New(c Config) (*House, error) {
 	}
 	h.ops = newOps(c.Store, h)
 	return h, nil
+}
+
+// arms are what the conference server can do inside; nil: it cannot.
+func arms(b conference.Backend) (r lobby.Renamer, m lobby.Muter) {
+	if b == nil {
+		return nil, nil
+	}
+	if b.Capabilities().Rename {
+		r = b
+	}
+	if b.Capabilities().Mute {
+		m = b
+	}
+	return r, m
 }
 
 // key derives a room's key from the site's secret.

@@ -108,6 +108,7 @@ type Config struct {
 	Shelf     Shelf
 	Backend   Backend
 	Renamer   Renamer // nil: the conference server cannot rename
+	Muter     Muter   // nil: the conference server cannot mute
 	Mailer    Mailer  // nil: no mail leaves, links are handed over by the host
 	Texter    Texter  // nil: no SMS leaves
 	Cutters   []Channel

@@ -3,6 +3,7 @@ package lobby
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 	"unicode/utf8"
@@ -83,6 +84,35 @@ func (l *Lobby) Rename(ctx context.Context, id meeting.ID, host meeting.Key, adm
 	}
 	if err := l.c.Renamer.Rename(ctx, s.Meeting.Room, admission, a.Name); err != nil {
 		l.log.WarnContext(ctx, "conference server not told of a name", slog.String("admission", admission), slog.Any("error", err))
+	}
+	return nil
+}
+
+// Muter takes somebody's sound from the room at a conference server. A person
+// or room that is not there MUST be no error.
+type Muter interface {
+	Mute(ctx context.Context, room, admission string) error
+}
+
+// Mutes reports whether a host can mute who is inside.
+func (l *Lobby) Mutes() bool { return l.c.Muter != nil }
+
+// Mute takes the sound of somebody inside from the room; they alone bring it
+// back. Where the conference server does not do it, that is an error: the host
+// must not believe that nobody hears them.
+func (l *Lobby) Mute(ctx context.Context, id meeting.ID, host meeting.Key, admission, attempt string) error {
+	if l.c.Muter == nil {
+		return meeting.Refuse(meeting.NotFound)
+	}
+	if err := l.on(ctx, id, admission, tag("mute", attempt), meeting.Mute{By: host}); err != nil {
+		return err
+	}
+	m, err := l.Header(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := l.c.Muter.Mute(ctx, m.Room, admission); err != nil {
+		return fmt.Errorf("muting in the room: %w", err)
 	}
 	return nil
 }

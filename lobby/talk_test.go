@@ -2,6 +2,7 @@ package lobby_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -97,6 +98,54 @@ func (n *names) Rename(_ context.Context, _, admission, name string) error {
 	defer n.mu.Unlock()
 	n.said = append(n.said, admission+" "+name)
 	return nil
+}
+
+// silence is a conference server that mutes, or does not answer.
+type silence struct {
+	fault error
+	of    []string
+}
+
+func (s *silence) Mute(_ context.Context, room, admission string) error {
+	s.of = append(s.of, room+" "+admission)
+	return s.fault
+}
+
+// A host who mutes somebody is told when the conference server does not do it:
+// they must not believe that nobody hears them.
+func TestMute(t *testing.T) {
+	none := open(t)
+	id, links := none.meet(t, "Jeanne")
+	a, _ := none.admitted(t, id, links["Jeanne"])
+	if err := none.Mute(t.Context(), id, none.host.Key(), a, ""); none.Mutes() || reason(err) != meeting.NotFound {
+		t.Errorf("Mute where nothing mutes = %v, want not_found", err)
+	}
+
+	told := &silence{}
+	s := open(t, func(c *lobby.Config) { c.Muter = told })
+	id, links = s.meet(t, "Jeanne", "Paul")
+	a, _ = s.admitted(t, id, links["Jeanne"])
+	paul := s.prove(t, links["Paul"])
+	if err := s.Mute(t.Context(), id, paul.Key(), a, ""); reason(err) != meeting.NotHost || len(told.of) > 0 {
+		t.Errorf("a guest mutes: %v, and %v were muted", err, told.of)
+	}
+	if err := s.Mute(t.Context(), id, s.host.Key(), a, ""); err != nil {
+		t.Fatal(err)
+	}
+	snap, err := s.Follow(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{snap.Meeting.Room + " " + a}, told.of); d != "" {
+		t.Errorf("the conference server was told (-want +got):\n%s", d)
+	}
+	if last := snap.Recent[len(snap.Recent)-1]; last.What != meeting.WasMuted || last.By != s.host.Key() || last.Admission != a {
+		t.Errorf("noted last: %+v", last)
+	}
+	told.fault = errors.New("no answer")
+	if err := s.Mute(t.Context(), id, s.host.Key(), a, ""); !errors.Is(err, told.fault) {
+		t.Errorf("Mute that did not come about = %v, want a fault", err)
+	}
 }
 
 // T21: a renaming changes what is shown and never what was proved; the

@@ -64,6 +64,7 @@ const (
 	WasAsked     What = "asked"
 	Replied      What = "replied"
 	Renamed      What = "renamed"
+	WasMuted     What = "muted"
 	Stayed       What = "stayed" // said that they are still there
 	Lapsed       What = "lapsed" // did not say so
 	// Doubled and Replaced tell of another device with the pass of somebody

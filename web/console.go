@@ -102,6 +102,8 @@ type Participant struct {
 	You       bool
 	// Away is set while the connection is lost.
 	Away bool
+	// Mutable reports whether the host may take their sound from the room.
+	Mutable bool
 	// Doubled is set once another device came with their pass.
 	Doubled bool
 	Proof   Proof
@@ -153,6 +155,7 @@ const (
 	Replaced    // the same, and has their place
 	Moved       // came back into a locked meeting on another device
 	DidReissue
+	DidMute
 )
 
 // Key names the deed in the catalogue.
@@ -161,8 +164,8 @@ func (e Entry) Key() string {
 		"knocked", "admitted", "refused", "expelled", "locked", "unlocked",
 		"ended", "entered", "left", "mailed", "revoked", "guessed",
 		"held", "asked", "replied", "renamed", "changed", "lapsed",
-		"doubled", "replaced", "moved", "reissued",
-	}[e.Deed%22]
+		"doubled", "replaced", "moved", "reissued", "muted",
+	}[e.Deed%23]
 	switch e.Deed {
 	case Knocked, DidEnter, DidLeave, Guessed, DidReply, ChangedName, DidLapse, Doubled, Replaced, Moved: // no host's doing
 		return deed

@@ -335,7 +335,7 @@ func consolePage() web.Console {
 		Waiting: cards(),
 		Inside: []web.Participant{
 			{Admission: "ad10", Name: "Dr Hélène Martin", Role: meeting.Host, You: true},
-			{Admission: "ad11", Name: "Dr Karim Benali", Invited: "Dr Karim Benali", Role: meeting.Host, Proof: web.Proof{Method: meeting.OIDC, Provider: "Hôpital Saint-Jean", Name: "Karim Benali"}},
+			{Admission: "ad11", Name: "Dr Karim Benali", Invited: "Dr Karim Benali", Role: meeting.Host, Mutable: true, Proof: web.Proof{Method: meeting.OIDC, Provider: "Hôpital Saint-Jean", Name: "Karim Benali"}},
 			{Admission: "ad12", Name: "Jo", Invited: "S. T.", Away: true, Doubled: true, Proof: web.Proof{Method: meeting.Mailbox}},
 		},
 		Invitees: invitees(),
@@ -369,7 +369,7 @@ func consoleExamples() []example {
 	}}, nil
 	shared.Shared = web.Shared{May: true, Invitation: "0011223344556677", Dial: web.Dial{Number: "123456789", Code: "87654321", Addresses: []string{"sip:visio.exemple.fr"}, Strings: []string{"123456789.87654321@visio.exemple.fr"}}}
 	logs.Waiting, logs.Log = cards()[:1], nil
-	for d := web.Knocked; d <= web.DidReissue; d++ {
+	for d := web.Knocked; d <= web.DidMute; d++ {
 		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie"}, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie", By: "Dr Karim Benali"})
 	}
 	texted := open

@@ -97,6 +97,11 @@ func absent(t *testing.T, b Bench) {
 	if err := b.Backend.Rename(ctx, room, "nobody", "Nobody"); err != nil {
 		t.Errorf("Rename somebody who is not there: %v", err)
 	}
+	for where, r := range map[string]string{"room": "room-" + random(), "person": room} {
+		if err := b.Backend.Mute(ctx, r, "nobody"); err != nil {
+			t.Errorf("Mute where there is no such %s: %v", where, err)
+		}
+	}
 	roster(t, b, room)
 	if err := b.Backend.Open(ctx, ""); err == nil {
 		t.Error("Open of a room without name succeeded")
@@ -130,8 +135,11 @@ func enters(t *testing.T, b Bench) {
 	if err := b.Backend.Rename(within(t), g.Room, g.Admission, "J. D."); err != nil {
 		t.Errorf("Rename: %v", err)
 	}
+	if err := b.Backend.Mute(within(t), g.Room, g.Admission); err != nil {
+		t.Errorf("Mute of somebody who sends no sound: %v", err)
+	}
 	if err := m.Ping(within(t)); err != nil {
-		t.Errorf("Ping after a renaming: %v", err)
+		t.Errorf("Ping after a renaming and a muting: %v", err)
 	}
 	if m.Token() != "" {
 		t.Error("the browser was sent a token")

@@ -167,6 +167,50 @@ func TestClaimsStayOutside(t *testing.T) {
 	}
 }
 
+// TestMute has all sound of one person taken, and no picture; it is theirs to
+// speak again.
+func TestMute(t *testing.T) {
+	f := conferencetest.NewFake(t)
+	c := enter(t, f)
+	send := func(r *lk.SignalRequest) {
+		t.Helper()
+		if err := c.Send(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, kind := range map[string]lk.TrackType{"voice": lk.TrackType_AUDIO, "film": lk.TrackType_AUDIO, "face": lk.TrackType_VIDEO} {
+		send(&lk.SignalRequest{Message: &lk.SignalRequest_AddTrack{AddTrack: &lk.AddTrackRequest{Cid: id, Type: kind}}})
+	}
+	b := backend(t, f, f.Secret)
+	if !f.Heard("r1", "a1") {
+		t.Fatal("who sends sound is not heard")
+	}
+	for range 2 {
+		if err := b.Mute(t.Context(), "r1", "a1"); err != nil {
+			t.Fatal(err)
+		}
+		if f.Heard("r1", "a1") {
+			t.Error("heard after being muted")
+		}
+	}
+	if err := c.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.Seen(&lk.SignalResponse_Mute{}); n != 2 {
+		t.Errorf("told of %d muted tracks, want the two with sound, once", n)
+	}
+	send(&lk.SignalRequest{Message: &lk.SignalRequest_Mute{Mute: &lk.MuteTrackRequest{Sid: "TR_voice"}}})
+	if !f.Heard("r1", "a1") {
+		t.Error("who was muted cannot speak again")
+	}
+	if err := backend(t, f, "another secret, as long as they must be").Mute(t.Context(), "r1", "a1"); err == nil {
+		t.Error("muted by who has not the key")
+	}
+}
+
 // TestTextEndsWithACode has a browser switch to JSON, which would make the
 // server answer in JSON.
 func TestTextEndsWithACode(t *testing.T) {

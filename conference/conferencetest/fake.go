@@ -40,8 +40,10 @@ type Fake struct {
 // seat is one participant's connection.
 type seat struct {
 	name string // as the others see it; guarded by the Fake's mu
-	send chan *livekit.SignalResponse
-	quit context.CancelFunc
+	// tracks are what the participant publishes; guarded by the Fake's mu.
+	tracks []*livekit.TrackInfo
+	send   chan *livekit.SignalResponse
+	quit   context.CancelFunc
 }
 
 // NewFake starts a server on a free port of the loopback; it ends with the
@@ -121,6 +123,14 @@ func (f *Fake) Name(room, admission string) string {
 		return s.name
 	}
 	return ""
+}
+
+// Heard reports whether somebody in the room publishes sound that is not muted.
+func (f *Fake) Heard(room, admission string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.rooms[room][admission]
+	return s != nil && slices.ContainsFunc(s.tracks, func(t *livekit.TrackInfo) bool { return t.Type == livekit.TrackType_AUDIO && !t.Muted })
 }
 
 // Say sends a participant a message, as the server might at any time.

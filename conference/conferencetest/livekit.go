@@ -158,6 +158,13 @@ func (c *Client) note(m *livekit.SignalResponse, joined chan<- *livekit.JoinResp
 	}
 }
 
+// Seen is how many messages of the given one's kind the server sent.
+func (c *Client) Seen(of any) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen[fmt.Sprintf("%T", of)]
+}
+
 // Join is the server's answer.
 func (c *Client) Join() *livekit.JoinResponse { return c.join }
 

@@ -88,8 +88,25 @@ func (f *Fake) listen(ctx context.Context, conn *websocket.Conn, id string, s *s
 		}
 		f.mu.Lock()
 		f.signals[id] = append(f.signals[id], &m)
+		switch r := m.Message.(type) {
+		case *livekit.SignalRequest_AddTrack: // as if its media came at once
+			s.tracks = append(s.tracks, &livekit.TrackInfo{Sid: "TR_" + r.AddTrack.Cid, Type: r.AddTrack.Type, Source: r.AddTrack.Source})
+		case *livekit.SignalRequest_Mute:
+			s.mute(r.Mute)
+		}
 		f.mu.Unlock()
 	}
+}
+
+// mute notes that a track is silent or no longer.
+func (s *seat) mute(q *livekit.MuteTrackRequest) bool {
+	for _, t := range s.tracks {
+		if t.Sid == q.Sid {
+			t.Muted = q.Muted
+			return true
+		}
+	}
+	return false
 }
 
 func update(p *livekit.ParticipantInfo) *livekit.SignalResponse {
@@ -156,6 +173,14 @@ func (f *Fake) api(w http.ResponseWriter, r *http.Request) {
 	case "UpdateParticipant":
 		answer(w, body, &livekit.UpdateParticipantRequest{}, c.Video.RoomAdmin, func(q *livekit.UpdateParticipantRequest) proto.Message {
 			return f.update(c.Video.Room, q)
+		})
+	case "GetParticipant":
+		answer(w, body, &livekit.RoomParticipantIdentity{}, c.Video.RoomAdmin, func(q *livekit.RoomParticipantIdentity) proto.Message {
+			return f.participant(c.Video.Room, q)
+		})
+	case "MutePublishedTrack":
+		answer(w, body, &livekit.MuteRoomTrackRequest{}, c.Video.RoomAdmin, func(q *livekit.MuteRoomTrackRequest) proto.Message {
+			return f.mute(c.Video.Room, q)
 		})
 	default:
 		twirp(w, http.StatusNotFound, "bad_route")
@@ -243,4 +268,28 @@ func (f *Fake) update(granted string, q *livekit.UpdateParticipantRequest) proto
 	}
 	s.name = q.Name
 	return &livekit.ParticipantInfo{Sid: "PA_" + q.Identity, Identity: q.Identity, Name: q.Name}
+}
+
+func (f *Fake) participant(granted string, q *livekit.RoomParticipantIdentity) proto.Message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.rooms[q.Room][q.Identity]
+	if s == nil || q.Room != granted {
+		return nil
+	}
+	return proto.Clone(&livekit.ParticipantInfo{Sid: "PA_" + q.Identity, Identity: q.Identity, Name: s.name, Tracks: s.tracks})
+}
+
+// mute silences one track and tells whose it is. Nobody is made to speak: the
+// real server refuses that unless it is configured to.
+func (f *Fake) mute(granted string, q *livekit.MuteRoomTrackRequest) proto.Message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.rooms[q.Room][q.Identity]
+	m := &livekit.MuteTrackRequest{Sid: q.TrackSid, Muted: true}
+	if s == nil || q.Room != granted || !q.Muted || !s.mute(m) {
+		return nil
+	}
+	s.say(&livekit.SignalResponse{Message: &livekit.SignalResponse_Mute{Mute: m}})
+	return &livekit.MuteRoomTrackResponse{Track: &livekit.TrackInfo{Sid: q.TrackSid, Muted: true}}
 }

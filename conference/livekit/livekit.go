@@ -157,5 +157,5 @@ func (b *Backend) Transport() http.RoundTripper { return b.transport }
 
 // Capabilities implements conference.Backend.
 func (b *Backend) Capabilities() conference.Capabilities {
-	return conference.Capabilities{Remove: true, Rename: true, Close: true, Participants: true, Relay: true, Grants: true}
+	return conference.Capabilities{Remove: true, Rename: true, Mute: true, Close: true, Participants: true, Relay: true, Grants: true}
 }

@@ -87,6 +87,30 @@ func (b *Backend) Rename(ctx context.Context, room, admission, name string) erro
 	return nil
 }
 
+// Mute implements conference.Rooms.
+func (b *Backend) Mute(ctx context.Context, room, admission string) error {
+	var p livekit.ParticipantInfo
+	v := video{RoomAdmin: true, Room: room}
+	err := b.call(ctx, "GetParticipant", v, &livekit.RoomParticipantIdentity{Room: room, Identity: admission}, &p)
+	var faults []error
+	for _, t := range p.Tracks {
+		if t.Type != livekit.TrackType_AUDIO || t.Muted {
+			continue
+		}
+		req := &livekit.MuteRoomTrackRequest{Room: room, Identity: admission, TrackSid: t.Sid, Muted: true}
+		if no := b.call(ctx, "MutePublishedTrack", v, req, &livekit.MuteRoomTrackResponse{}); !errors.Is(no, errAbsent) {
+			faults = append(faults, no) // absent: they stopped it themselves
+		}
+	}
+	if errors.Is(err, errAbsent) {
+		err = nil
+	}
+	if err = errors.Join(append(faults, err)...); err != nil {
+		return fmt.Errorf("muting admission %s: %w", admission, err)
+	}
+	return nil
+}
+
 // Close implements conference.Rooms.
 func (b *Backend) Close(ctx context.Context, room string) error {
 	req := &livekit.DeleteRoomRequest{Room: room}

@@ -116,12 +116,7 @@ func (h *house) mute(t *testing.T) {
 	signalled(t, leg, media.Unmuted)
 	until(t, "the browser hears the caller again", func() bool { return !browser.silent() })
 
-	api := lksdk.NewRoomServiceClient(h.s.URL, h.s.Key, h.s.Secret)
-	p, err := api.GetParticipant(t.Context(), &lk.RoomParticipantIdentity{Room: "mute", Identity: "phone"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := api.MutePublishedTrack(t.Context(), &lk.MuteRoomTrackRequest{Room: "mute", Identity: "phone", TrackSid: p.Tracks[0].Sid, Muted: true}); err != nil {
+	if err := h.b.Mute(t.Context(), "mute", "phone"); err != nil {
 		t.Fatal(err)
 	}
 	signalled(t, leg, media.Muted)
