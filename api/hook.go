@@ -42,6 +42,7 @@ func EventTypes() []string {
 		meeting.DialSlowed, meeting.WasHeld, meeting.WasAsked, meeting.Replied, meeting.Renamed, meeting.Stayed, meeting.Lapsed,
 		meeting.Doubled, meeting.Replaced, meeting.Moved,
 		meeting.WasMuted,
+		meeting.WasReconsidered,
 	} {
 		list = append(list, string(w))
 	}

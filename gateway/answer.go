@@ -73,6 +73,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, id meeting.ID, m
 	return s.again(w, r, "/m/"+string(id), err)
 }
 
+// reconsider lets somebody wait again who was refused.
+func (s *Server) reconsider(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	return consoleAgain(w, r, id, s.c.Lobby.Reconsider(r.Context(), id, me.Key(), r.PostForm.Get("admission"), s.attempt(w, r)))
+}
+
 func (s *Server) admitVerified(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
 	// Those whose card the host saw, and nobody who knocked since.
 	_, err := s.c.Lobby.AdmitSure(r.Context(), id, me.Key(), r.PostForm["seen"], s.attempt(w, r))

@@ -79,6 +79,10 @@ func (s *Server) consoleOf(snap *lobby.Snapshot, me *meeting.Person, f web.Frame
 		switch a.State {
 		case meeting.Waiting:
 			c.Waiting = append(c.Waiting, s.card(snap, a, near, now))
+		case meeting.Refused:
+			c.Refused = append(c.Refused, web.Turned{
+				Admission: a.ID, Name: a.Name, At: a.Decided, Phone: a.Line.Kind != "", Proof: s.proof(&a.Person),
+			})
 		case meeting.Admitted:
 			present := s.c.Lobby.Present(snap, a)
 			if a.Role == meeting.Host && !present {
@@ -234,7 +238,8 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 		meeting.DialSlowed: web.Guessed, meeting.WasHeld: web.DidHold, meeting.WasAsked: web.DidAsk, meeting.Replied: web.DidReply,
 		meeting.Renamed: web.DidRename, meeting.Lapsed: web.DidLapse,
 		meeting.Doubled: web.Doubled, meeting.Replaced: web.Replaced, meeting.Moved: web.Moved,
-		meeting.WasMuted: web.DidMute,
+		meeting.WasMuted:        web.DidMute,
+		meeting.WasReconsidered: web.DidReconsider,
 	}
 	var list []web.Entry
 	for i := len(snap.Recent) - 1; i >= 0 && len(list) < 12; i-- {

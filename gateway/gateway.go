@@ -257,6 +257,7 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("GET /m/{meeting}", s.do(s.console))
 	m.Handle("GET /m/{meeting}/events", s.do(s.consoleEvents))
 	m.Handle("POST /m/{meeting}/answer", s.change(s.hostOnly(s.answer)))
+	m.Handle("POST /m/{meeting}/reconsider", s.change(s.hostOnly(s.reconsider)))
 	m.Handle("POST /m/{meeting}/hold", s.change(s.hostOnly(s.hold)))
 	m.Handle("POST /m/{meeting}/ask", s.change(s.hostOnly(s.ask)))
 	m.Handle("POST /m/{meeting}/rename", s.change(s.hostOnly(s.rename)))

@@ -19,6 +19,11 @@ func (l *Lobby) Answer(ctx context.Context, id meeting.ID, host meeting.Key, adm
 	return l.on(ctx, id, admission, tag("answer", attempt), a)
 }
 
+// Reconsider lets somebody wait again whom a host refused.
+func (l *Lobby) Reconsider(ctx context.Context, id meeting.ID, host meeting.Key, admission, attempt string) error {
+	return l.on(ctx, id, admission, tag("reconsider", attempt), meeting.Reconsider{By: host})
+}
+
 // AdmitSure lets in those of the admissions that the host saw of whom Sure
 // still holds. It answers how many.
 func (l *Lobby) AdmitSure(ctx context.Context, id meeting.ID, host meeting.Key, seen []string, attempt string) (int, error) {

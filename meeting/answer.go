@@ -52,6 +52,32 @@ func (e Answer) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	return Turned, a.Rule, e.By, nil
 }
 
+// Reconsider is a host who takes a refusal back and lets the person wait again.
+type Reconsider struct{ By Key }
+
+func (e Reconsider) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
+	if no := byHost(d, e.By); no != nil {
+		return "", "", "", no
+	}
+	if no := d.open(now); no != nil {
+		return "", "", "", no
+	}
+	a := &d.Admission
+	switch {
+	case a.ID == "":
+		return "", "", "", Refuse(NotFound)
+	case slices.Contains(d.Meeting.Banned, a.Person.Key()):
+		return "", "", "", Refuse(Removed)
+	case a.State == Waiting:
+		return "", "", "", nil // two hosts clicked
+	case a.State != Refused:
+		return "", "", "", Refuse(Stale)
+	}
+	a.State, a.Decided, a.DecidedBy, a.Rule = Waiting, time.Time{}, "", "host"
+	a.Talk.Why, a.Talk.Farewell, a.Stayed = NoWhy, "", now
+	return WasReconsidered, "host", e.By, nil
+}
+
 // Leave is somebody going by their own will. Decided stays as it was: it tells
 // on their return whether they had been let in or were still waiting.
 type Leave struct{}

@@ -65,8 +65,10 @@ const (
 	Replied      What = "replied"
 	Renamed      What = "renamed"
 	WasMuted     What = "muted"
-	Stayed       What = "stayed" // said that they are still there
-	Lapsed       What = "lapsed" // did not say so
+	// WasReconsidered is a refusal that a host took back.
+	WasReconsidered What = "reconsidered"
+	Stayed          What = "stayed" // said that they are still there
+	Lapsed          What = "lapsed" // did not say so
 	// Doubled and Replaced tell of another device with the pass of somebody
 	// inside: turned away, and in the first one's place.
 	Doubled  What = "device_turned_away"

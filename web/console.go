@@ -20,6 +20,7 @@ type Console struct {
 	MayEnter bool
 	Waiting  []Card
 	Inside   []Participant
+	Refused  []Turned
 	Invitees []Invitee
 	// Calm stops the page without a script from refreshing, to write in peace.
 	Calm   bool
@@ -109,6 +110,14 @@ type Participant struct {
 	Proof   Proof
 }
 
+// Turned is one whom a host refused, and may let in after all.
+type Turned struct {
+	Admission, Name string
+	At              time.Time
+	Phone           bool // the call has ended: there is nobody to wait
+	Proof           Proof
+}
+
 // Renamable reports whether the host may give them another name.
 func (p Participant) Renamable() bool { return !p.You && p.Role != meeting.Host }
 
@@ -156,6 +165,7 @@ const (
 	Moved       // came back into a locked meeting on another device
 	DidReissue
 	DidMute
+	DidReconsider
 )
 
 // Key names the deed in the catalogue.
@@ -164,8 +174,8 @@ func (e Entry) Key() string {
 		"knocked", "admitted", "refused", "expelled", "locked", "unlocked",
 		"ended", "entered", "left", "mailed", "revoked", "guessed",
 		"held", "asked", "replied", "renamed", "changed", "lapsed",
-		"doubled", "replaced", "moved", "reissued", "muted",
-	}[e.Deed%23]
+		"doubled", "replaced", "moved", "reissued", "muted", "reconsidered",
+	}[e.Deed%24]
 	switch e.Deed {
 	case Knocked, DidEnter, DidLeave, Guessed, DidReply, ChangedName, DidLapse, Doubled, Replaced, Moved: // no host's doing
 		return deed

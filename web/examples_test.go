@@ -338,6 +338,10 @@ func consolePage() web.Console {
 			{Admission: "ad11", Name: "Dr Karim Benali", Invited: "Dr Karim Benali", Role: meeting.Host, Mutable: true, Proof: web.Proof{Method: meeting.OIDC, Provider: "Hôpital Saint-Jean", Name: "Karim Benali"}},
 			{Admission: "ad12", Name: "Jo", Invited: "S. T.", Away: true, Doubled: true, Proof: web.Proof{Method: meeting.Mailbox}},
 		},
+		Refused: []web.Turned{
+			{Admission: "ad20", Name: "Q. R.", At: at.Add(16 * time.Minute), Proof: web.Proof{Method: meeting.Mailbox, Mailbox: "q.r@exemple.fr", MailVerified: true}},
+			{Admission: "ad21", Name: "Salle 9", At: at.Add(17 * time.Minute), Phone: true, Proof: web.Proof{Method: meeting.DialCode}},
+		},
 		Invitees: invitees(),
 		Log: []web.Entry{
 			{At: at.Add(21 * time.Minute), Deed: web.Guessed},
@@ -360,6 +364,7 @@ func consoleExamples() []example {
 	first, quiet, over, logs, unsure := open, open, open, open, open
 	first.Phase, first.Waiting, first.Inside, first.Log = meeting.Planned, nil, nil, nil
 	quiet.Waiting, quiet.Locked, quiet.MayEnter = nil, true, false
+	over.Refused = nil
 	over.Phase, over.Waiting, over.Inside, over.MayEnter = meeting.Ended, nil, nil, false
 	first.Shared = web.Shared{May: true}
 	shared := open
@@ -369,7 +374,7 @@ func consoleExamples() []example {
 	}}, nil
 	shared.Shared = web.Shared{May: true, Invitation: "0011223344556677", Dial: web.Dial{Number: "123456789", Code: "87654321", Addresses: []string{"sip:visio.exemple.fr"}, Strings: []string{"123456789.87654321@visio.exemple.fr"}}}
 	logs.Waiting, logs.Log = cards()[:1], nil
-	for d := web.Knocked; d <= web.DidMute; d++ {
+	for d := web.Knocked; d <= web.DidReconsider; d++ {
 		logs.Log = append(logs.Log, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie"}, web.Entry{At: at, Deed: d, Name: "S. T.", Was: "Sophie", By: "Dr Karim Benali"})
 	}
 	texted := open
