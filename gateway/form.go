@@ -150,7 +150,7 @@ func (s *Server) readInvitees(text, field string, role meeting.Role, seen map[st
 			faults = append(faults, web.FieldFault{Field: field, What: web.NoProvider, Line: n})
 		case wrong != "" || role == meeting.Host && v.Match.Claim == meeting.DomainClaim:
 			faults = append(faults, web.FieldFault{Field: field, What: web.NoClaim, Line: n})
-		case meeting.NearlyPhone(v.Name):
+		case meeting.NearlyPhone(lobby.Besides(line)):
 			faults = append(faults, web.FieldFault{Field: field, What: web.NoPhone, Line: n})
 		// A co-host must be somebody the provider can name: without an
 		// address or a claim nobody could meet the invitation.

@@ -87,7 +87,7 @@ func TestInviteesWithNumbers(t *testing.T) {
 			t.Errorf("%s = %q, want %q of %q", name, got[name], want, got)
 		}
 	}
-	for _, line := range []string{"J. D. 06 12 34 56 42", "J. D. 0033612345642", "J. D. +33612 ext 3345645678", "J. D. 06.12.34.56.42 <j@exemple.fr>"} {
+	for _, line := range []string{"J. D. 06 12 34 56 42", "J. D. 0033612345642", "J. D. +33612 ext 3345645678", "J. D. 06.12.34.56.42 <j@exemple.fr>", "J. D. <j@exemple.fr> 06 12 34 56 42", "J. D. j@exemple.fr 0612345642"} {
 		a := host.post("/meetings", url.Values{
 			"title": {"x"}, "date": {"2026-01-01"}, "start": {"10:00"}, "duration": {"60"}, "zone": {"UTC"}, "lang": {"en"}, "invitees": {line},
 		})

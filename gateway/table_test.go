@@ -30,6 +30,10 @@ func TestListIsShownBeforeItIsSent(t *testing.T) {
 	s := open(t)
 	h := s.host(doctor())
 	got := h.upload(doorOrigin, "Jane <jane@example.org>", "nom;courriel;r\xf4le\nJos\xe9;jose@example.org;\nEve;a@b@c;\nHugo;hugo@example.org;h\xf4te\nJane;jane@example.org;\n")
+	numbers := h.upload(doorOrigin, "", "Name;mail;role;phone\nLise;lise@example.org;;06 12 34 56 42\n")
+	if !strings.Contains(read(numbers), "Write the number with its country code") || strings.Contains(read(numbers), "The address is not complete") {
+		t.Errorf("a number without its country is answered\n%s", read(numbers))
+	}
 	if got.status != http.StatusUnprocessableEntity {
 		t.Errorf("status %d, want 422", got.status)
 	}

@@ -139,6 +139,20 @@ func (c columns) line(rec []string) Line {
 	return l
 }
 
+// Besides is a line of an invitee without what is known of it: the identifier, the
+// international number, the address. What looks like a number there is one that
+// nobody can call.
+func Besides(line string) string {
+	line, _ = CutMatch(line)
+	line, _ = meeting.CutPhone(line)
+	if name, rest, is := strings.Cut(line, "<"); is {
+		_, after, _ := strings.Cut(rest, ">")
+		return name + " <" + after
+	}
+	words := strings.Fields(line)
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return strings.Contains(w, "@") }), " ")
+}
+
 // guess finds the columns of a list that does not name them: the address by its
 // @, a role by its word, a number by its +, and the rest is the name.
 func guess(rec []string) columns {
@@ -152,7 +166,7 @@ func guess(rec []string) columns {
 			c.claim = i
 		case strings.Contains(cell, "@") && c.mail < 0:
 			c.mail = i
-		case strings.HasPrefix(cell, "+") && c.phone < 0:
+		case (strings.HasPrefix(cell, "+") || meeting.NearlyPhone(cell)) && c.phone < 0:
 			c.phone = i
 		case c.name < 0:
 			c.name = i

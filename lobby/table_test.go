@@ -28,6 +28,7 @@ func TestReadList(t *testing.T) {
 		{"claims", "nom;mail;identité\nJeanne;j@exemple.fr;RPPS:8\nPaul;;sub:p@psc\n", []lobby.Line{
 			{N: 2, Text: "Jeanne <j@exemple.fr> RPPS:8"}, {N: 3, Text: "Paul sub:p@psc"},
 		}},
+		{"a number at home without a header", "Jeanne;j@x.fr;;06 12 34 56 42\n", []lobby.Line{{N: 1, Text: "Jeanne <j@x.fr> 06 12 34 56 42"}}},
 		{"claims without a header", "Jeanne;sub:j@psc\nCorp;@corp.fr\n", []lobby.Line{{N: 1, Text: "Jeanne sub:j@psc"}, {N: 2, Text: "Corp @corp.fr"}}},
 		{"bad lines come back", "nom;mail\nJeanne;a@b@c\n\nPaul;\n", []lobby.Line{{N: 2, Text: "Jeanne <a@b@c>"}, {N: 4, Text: "Paul"}}},
 		{"a quote never closed", "nom;mail\nJeanne \"x;j@exemple.fr\n", []lobby.Line{{N: 2, Text: "Jeanne \"x <j@exemple.fr>"}}},

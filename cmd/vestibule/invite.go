@@ -135,7 +135,7 @@ func (a *asked) wish(now time.Time) (wish, error) {
 		for _, line := range list.lines {
 			i, ok := readInvitee(line)
 			// The line is not repeated: it names a person.
-			fault(meeting.NearlyPhone(i.Name), list.flag+": a number is written with its country code: +33 6 12 34 56 78")
+			fault(meeting.NearlyPhone(lobby.Besides(line)), list.flag+": a number is written with its country code: +33 6 12 34 56 78")
 			fault(!ok, list.flag+`: want "J. D. <mail>", "mail", a name, and perhaps +33 6 12 34 56 78`)
 			i.Role = list.role
 			w.Invitations = append(w.Invitations, i)
@@ -168,6 +168,9 @@ func (a *asked) roster() (list []invitation, faults []error) {
 		}
 		mail := meeting.FoldAddress(i.Email)
 		switch {
+		case meeting.NearlyPhone(lobby.Besides(l.Text)):
+			faults = append(faults, fmt.Errorf("--csv: line %d: a number is written with its country code: +33 6 12 34 56 78", l.N))
+			continue
 		case !ok || mail != "" && !meeting.Address(mail):
 			faults = append(faults, fmt.Errorf("--csv: line %d: the address cannot be used", l.N))
 			continue
