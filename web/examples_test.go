@@ -266,6 +266,8 @@ func hostExamples() []example {
 		{Field: "duration", What: web.Unreadable},
 		{Field: "invitees", What: web.TooManyLines},
 		{Field: "cohosts", What: web.Twice, Line: 1},
+		{Field: "cohosts", What: web.NoClaim, Line: 2},
+		{Field: "cohosts", What: web.NoProvider, Line: 3},
 	}
 	seen := times().Starts
 	signIns := web.SignIns{Frame: hostFrame("/sign-ins"), Zone: "Europe/Paris", List: []web.SignIn{
