@@ -32,9 +32,11 @@ func (l *Lobby) alter(ctx context.Context, id meeting.ID, host meeting.Key, d Dr
 		By: host, Title: d.Title, Starts: d.Starts, Ends: d.Ends, Zone: d.Zone, Lang: d.Lang, Settings: s,
 		Expires: d.Ends.Add(s.Grace + l.c.Keep), Attempt: attempt,
 	}
-	if err := l.noteMails(ctx, id, now); err != nil {
+	send, err := l.mailing(ctx, id, now)
+	if err != nil {
 		return err
 	}
+	defer send()
 	var after meeting.Meeting
 	counted, told := false, false
 	out, err := l.change(ctx, id, tag("alter", attempt), func(t *tx) (outcome, error) {
@@ -73,7 +75,6 @@ func (l *Lobby) alter(ctx context.Context, id meeting.ID, host meeting.Key, d Dr
 	if err := answered(out, err); err != nil {
 		return err
 	}
-	l.post(ctx, id) // reminders move with the start
 	return l.reindex(ctx, &after, now)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,6 +106,45 @@ func TestAlterWhileMailIsOnItsWay(t *testing.T) {
 	s.box.mu.Unlock()
 	if got := s.box.written(t, true, 1)[0].Sequence; got != 2 {
 		t.Errorf("sequence = %d, want 2", got)
+	}
+}
+
+// A meeting that is changed and called off while the first invitation is under
+// way is called off for whoever gets that one, too.
+func TestCalledOffWhileInvitationIsUnderWay(t *testing.T) {
+	s := open(t)
+	var id meeting.ID
+	made := make(chan struct{})
+	var once sync.Once
+	s.box.onMail = func() {
+		once.Do(func() {
+			<-made
+			if err := s.Alter(t.Context(), id, s.host.Key(), later(t, s, id), anyMeeting, ""); err != nil {
+				t.Error(err)
+			}
+			if err := s.End(t.Context(), id, s.host.Key(), true); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	id, _ = s.meet(t, "Jeanne")
+	close(made)
+	s.box.written(t, true, 1)
+}
+
+// What is refused puts off no mail that is due: a cancellation, say, beside
+// which somebody else had the meeting open for a change.
+func TestRefusedChangeDelaysNoMail(t *testing.T) {
+	s := still(t)
+	id, _ := s.meet(t, "Jeanne")
+	stranger := meeting.Key("https://id.example|eve")
+	if err := s.Alter(t.Context(), id, stranger, later(t, s, id), anyMeeting, ""); reason(err) != meeting.NotHost {
+		t.Fatalf("Alter by a stranger = %v", err)
+	}
+	now := time.Now()
+	due, err := s.store.Lease(t.Context(), "mail", now, now.Add(time.Minute), 1)
+	if err != nil || len(due) != 1 || due[0] != id {
+		t.Errorf("mails due of %v, %v; want those of the meeting", due, err)
 	}
 }
 

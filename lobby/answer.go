@@ -70,9 +70,11 @@ func (l *Lobby) Lock(ctx context.Context, id meeting.ID, host meeting.Key, on bo
 // Revoke withdraws an invitation's link.
 func (l *Lobby) Revoke(ctx context.Context, id meeting.ID, host meeting.Key, invitation, attempt string) error {
 	now := time.Now()
-	if err := l.noteMails(ctx, id, now); err != nil {
+	send, err := l.mailing(ctx, id, now)
+	if err != nil {
 		return err
 	}
+	defer send()
 	out, err := l.change(ctx, id, tag("revoke", attempt), func(t *tx) (outcome, error) {
 		d, err := t.docs(invitation, "")
 		if err != nil {
@@ -81,11 +83,7 @@ func (l *Lobby) Revoke(ctx context.Context, id meeting.ID, host meeting.Key, inv
 		_, no, err := t.apply(d, meeting.Revoke{By: host}, now)
 		return outcome{No: no}, err
 	})
-	if err := answered(out, err); err != nil {
-		return err
-	}
-	l.post(ctx, id)
-	return nil
+	return answered(out, err)
 }
 
 // on applies an event to one admission, with its invitation.

@@ -101,10 +101,11 @@ func (l *Lobby) create(ctx context.Context, owner meeting.Person, d Draft, attem
 	if err := l.c.Shelf.Index(ctx, l.shelf(owner.Key()), id, m.Ends, m.Expires); err != nil {
 		return "", fmt.Errorf("indexing meeting %s: %w", id, err)
 	}
-	err := l.noteMails(ctx, id, now)
+	send, err := l.mailing(ctx, id, now)
 	if err != nil {
 		return "", err
 	}
+	defer send()
 	if len(l.c.Dial) > 0 {
 		if m.Number, err = l.takeNumber(ctx, id, m.Expires, now); err != nil {
 			return "", err
@@ -122,7 +123,6 @@ func (l *Lobby) create(ctx context.Context, owner meeting.Person, d Draft, attem
 	if out.No != nil {
 		return "", out.No
 	}
-	l.post(ctx, id)
 	return id, nil
 }
 

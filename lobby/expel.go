@@ -277,9 +277,11 @@ func (l *Lobby) tell(ctx context.Context, u *unconfirmed) error {
 
 // End closes the meeting for everybody, or calls it off.
 func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel bool) error {
-	if err := l.noteMails(ctx, id, time.Now()); err != nil {
+	send, err := l.mailing(ctx, id, time.Now())
+	if err != nil {
 		return err
 	}
+	defer send()
 	out, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
 		d, err := t.docs("", "")
 		if err != nil {
@@ -300,7 +302,6 @@ func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel
 		return err
 	}
 	l.cutInside(ctx, s)
-	l.post(ctx, id)
 	if err := l.c.Backend.Close(ctx, s.Meeting.Room); err != nil {
 		l.log.ErrorContext(ctx, "room not closed", slog.String("meeting", string(id)), slog.Any("error", err))
 	}

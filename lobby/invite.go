@@ -26,9 +26,11 @@ func (l *Lobby) invite(ctx context.Context, id meeting.ID, host meeting.Key, lis
 	if n := l.require(list); n > 0 {
 		return nil, &meeting.Refusal{Reason: meeting.Invalid, Field: fmt.Sprintf("invitees.%d", n)}
 	}
-	if err := l.noteMails(ctx, id, now); err != nil {
+	send, err := l.mailing(ctx, id, now)
+	if err != nil {
 		return nil, err
 	}
+	defer send()
 	out, err := l.change(ctx, id, tag("invite", attempt), func(t *tx) (outcome, error) {
 		d, err := t.docs("", "")
 		if err != nil {
@@ -49,7 +51,6 @@ func (l *Lobby) invite(ctx context.Context, id meeting.ID, host meeting.Key, lis
 	if err := answered(out, err); err != nil {
 		return nil, err
 	}
-	l.post(ctx, id)
 	return strings.Fields(out.Value), nil
 }
 

@@ -130,6 +130,22 @@ type site struct {
 
 func open(t *testing.T, change ...func(*lobby.Config)) *site {
 	t.Helper()
+	s := still(t, change...)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+	return s
+}
+
+// still is a site that does nothing by itself.
+func still(t *testing.T, change ...func(*lobby.Config)) *site {
+	t.Helper()
 	s := &site{store: store.NewMemory(), server: &server{open: map[string]bool{}}, box: &box{}, host: doctor()}
 	c := lobby.Config{
 		Documents: s.store, Shelf: s.store, Backend: s.server, Mailer: s.box,
@@ -143,15 +159,6 @@ func open(t *testing.T, change ...func(*lobby.Config)) *site {
 		t.Fatal(err)
 	}
 	s.Lobby = l
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- l.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run = %v", err)
-		}
-	})
 	return s
 }
 

@@ -16,9 +16,11 @@ const remails = 5
 
 // Remail sends an invitation's mail again.
 func (l *Lobby) Remail(ctx context.Context, id meeting.ID, host meeting.Key, invitation string) error {
-	if err := l.noteMails(ctx, id, time.Now()); err != nil {
+	send, err := l.mailing(ctx, id, time.Now())
+	if err != nil {
 		return err
 	}
+	defer send()
 	counted := false
 	out, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
 		d, err := t.docs(invitation, "")
@@ -44,11 +46,7 @@ func (l *Lobby) Remail(ctx context.Context, id meeting.ID, host meeting.Key, inv
 		_, no, err := t.apply(d, meeting.MailAsk{}, time.Now())
 		return outcome{No: no}, err
 	})
-	if err := answered(out, err); err != nil {
-		return err
-	}
-	l.post(ctx, id)
-	return nil
+	return answered(out, err)
 }
 
 // lettersPerMailbox is how many invitation mails one mailbox is sent in an hour

@@ -42,23 +42,21 @@ func steady() pace {
 // queued bounds how long a meeting stands in the queue: mails end with it.
 const queued = MaxAhead + MaxLength + 24*time.Hour
 
-// noteMails has a meeting's mails looked for after a change that is about to be
-// made. Without that the change could be kept, and its mails forgotten.
-func (l *Lobby) noteMails(ctx context.Context, id meeting.ID, now time.Time) error {
+// mailing has a meeting's mails looked for after a change that is about to be
+// made: without that the change could be kept, and its mails forgotten. What it
+// answers has them sent now. Call it also when the change was refused, since the
+// note has put off what was due.
+func (l *Lobby) mailing(ctx context.Context, id meeting.ID, now time.Time) (send func(), err error) {
 	if l.c.Mailer == nil {
-		return nil
+		return func() {}, nil
 	}
 	if err := l.c.Shelf.Index(ctx, mailQueue, id, now.Add(l.pace.hold), now.Add(queued)); err != nil {
-		return fmt.Errorf("queueing mails of meeting %s: %w", id, err)
+		return nil, fmt.Errorf("queueing mails of meeting %s: %w", id, err)
 	}
-	return nil
+	return func() { l.post(context.WithoutCancel(ctx), id) }, nil
 }
 
-// post has a meeting's mails sent now, after the change.
 func (l *Lobby) post(ctx context.Context, id meeting.ID) {
-	if l.c.Mailer == nil {
-		return
-	}
 	now := time.Now()
 	if err := l.c.Shelf.Index(ctx, mailQueue, id, now, now.Add(queued)); err != nil {
 		// The note that came before the change has them sent a little later.

@@ -18,9 +18,11 @@ func (l *Lobby) Reissue(ctx context.Context, id meeting.ID, host meeting.Key, in
 // relink applies an event that makes a link anew, and mails the link.
 func (l *Lobby) relink(ctx context.Context, id meeting.ID, invitation, attempt string, e meeting.Event) error {
 	now := time.Now()
-	if err := l.noteMails(ctx, id, now); err != nil {
+	send, err := l.mailing(ctx, id, now)
+	if err != nil {
 		return err
 	}
+	defer send()
 	counted, mails := false, false
 	out, err := l.change(ctx, id, attempt, func(t *tx) (outcome, error) {
 		d, err := t.docs(invitation, "")
@@ -43,11 +45,7 @@ func (l *Lobby) relink(ctx context.Context, id meeting.ID, invitation, attempt s
 		}
 		return outcome{No: no}, err
 	})
-	if err := answered(out, err); err != nil {
-		return err
-	}
-	l.post(ctx, id)
-	return nil
+	return answered(out, err)
 }
 
 // mayMail counts a mail that a host asks for against those of the invitation.

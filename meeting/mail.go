@@ -21,6 +21,9 @@ type Mail struct {
 	// First is set on an invitation before which none was taken: should it
 	// come back, the invitee was told nothing.
 	First bool `json:"first,omitempty"`
+	// Crossed is set on an invitation asked for while a try of the one before
+	// was under way, or had come to nothing yet: that one may arrive too.
+	Crossed bool `json:"crossed,omitempty"`
 }
 
 // MailState is what is known of a mail.
@@ -65,7 +68,9 @@ func (m *Meeting) Calls(v *Invitation) int {
 }
 
 // reached reports whether an invitation mail may have reached the invitee.
-func (v *Invitation) reached() bool { return v.Told || v.Mail.Tries > 0 && v.Mail.State != MailBounced }
+func (v *Invitation) reached() bool {
+	return v.Told || v.Mail.Crossed || v.Mail.Tries > 0 && v.Mail.State != MailBounced
+}
 
 // pauses are the waits before each new try of a mail; the last one repeats.
 // RFC 5321 §4.5.4.1 wants half an hour at least from a relay; the server we
@@ -146,7 +151,8 @@ func (e MailAsk) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 		// Nothing changed for who was never told.
 		v.Since = d.Meeting.Sequence
 	}
-	*v.letter(e.Letter) = Mail{State: Mailing, At: now, Asked: now, Next: now}
+	crossed := e.Letter == InvitationLetter && !v.Told && v.reached()
+	*v.letter(e.Letter) = Mail{State: Mailing, At: now, Asked: now, Next: now, Crossed: crossed}
 	return "", "", "", nil
 }
 
@@ -177,8 +183,11 @@ type MailTold struct {
 func (e MailTold) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	m := d.Invitation.letter(e.Letter)
 	switch {
-	case !m.Asked.Equal(e.Asked):
-		return "", "", "", nil // asked for anew meanwhile
+	case !m.Asked.Equal(e.Asked): // asked for anew meanwhile
+		if e.Letter == InvitationLetter && e.State == Mailed {
+			d.Invitation.Told = true // and must be told what becomes of the meeting
+		}
+		return "", "", "", nil
 	case m.State == MailBounced:
 		return "", "", "", nil // known; or it came back before it was noted as taken
 	case e.State == Mailed && m.State == Mailed && (e.Fault == "" || e.Fault == m.Fault):
@@ -191,6 +200,7 @@ func (e MailTold) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 		}
 	}
 	m.State, m.At, m.Fault, m.Next = e.State, now, e.Fault, next
+	m.Crossed = m.Crossed && e.State != MailBounced
 	if e.State == NotMailed {
 		return "", "", "", nil
 	}
