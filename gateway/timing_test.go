@@ -85,12 +85,14 @@ func TestT10TimesTellNothing(t *testing.T) {
 	known := func(i int) string { return "/m/" + string(held[i%8].id) }
 	stranger, nobody := s.host(stranger2()), s.visit()
 	for name, c := range map[string]struct {
-		who    *visitor
+		ask    func(path string) answer
 		is, no func(int) string
 	}{
-		"a stranger asks for a meeting": {stranger, known, unknown},
-		"nobody asks for a meeting":     {nobody, known, unknown},
-		"a link with a wrong secret":    {nobody, forged, invented},
+		"a stranger asks for a meeting": {stranger.get, known, unknown},
+		"nobody asks for a meeting":     {nobody.get, known, unknown},
+		"a link with a wrong secret":    {nobody.get, forged, invented},
+		"a code for such a link":        {nobody.asksCode, forged, invented},
+		"a code typed for such a link":  {nobody.typesCode, forged, invented},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := 0.0
@@ -103,7 +105,7 @@ func TestT10TimesTellNothing(t *testing.T) {
 					// asks must not tell them apart.
 					path := [...]string{c.is(i / 2), c.no(i / 2)}[kind]
 					begun := time.Now()
-					a := c.who.get(path)
+					a := c.ask(path)
 					took[kind] = append(took[kind], time.Since(begun))
 					got := fmt.Sprint(a.status, strings.ReplaceAll(plain(a.body), path, "PATH"))
 					if body == "" {
@@ -121,6 +123,53 @@ func TestT10TimesTellNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+func (v *visitor) asksCode(link string) answer { return v.post(link+"/code", nil) }
+
+func (v *visitor) typesCode(link string) answer {
+	return v.post(link+"/verify", url.Values{"code": {"123456"}})
+}
+
+// TestT10LinksTellNothing asks for a code, and types one, with links of a meeting
+// that exists, of one that does not, and with such as the door itself could have
+// made for an invitation or a meeting that is forgotten.
+func TestT10LinksTellNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	m := s.host(doctor()).meet(nil, "Jane Doe")
+	link, v := strings.TrimPrefix(m.links["Jane Doe"], "/i/"), m.invitation("Jane Doe")
+	gone := v
+	gone.ID = "00112233aabbccdd"
+	links := map[string]string{
+		"an invitation that is not": s.Lobby.Link(m.id, &gone),
+		"a meeting that is not":     s.Lobby.Link(meeting.NewID(), &v),
+	}
+	for i, l := range forgeries(link, 5)[:5] {
+		links[fmt.Sprint("forgery ", i)] = l
+	}
+	nobody := s.visit()
+	nobody.get("/")
+	for what, ask := range map[string]func(string) answer{
+		"looking": nobody.get, "asking for a code": nobody.asksCode, "typing a code": nobody.typesCode,
+		"typing none": func(link string) answer { return nobody.post(link+"/verify", nil) },
+	} {
+		want := ""
+		for name, l := range links {
+			a := nobody.want(ask("/i/"+l), http.StatusNotFound, what+" with "+name)
+			got := strings.ReplaceAll(plain(a.body), l, "LINK")
+			if want == "" {
+				want = got
+			}
+			if got != want {
+				t.Errorf("%s with %s is answered differently:\n%s\nbefore:\n%s", what, name, head(got), head(want))
+			}
+		}
+	}
+	if _, n := s.box.mailed(m.mails["Jane Doe"]); n > 1 {
+		t.Errorf("%d mails left", n)
+	}
+	s.visit().knock(m, "Jane Doe") // the link itself still opens
 }
 
 // TestT08RefusalsTakeTheSameTime types codes that were used, that expired and
