@@ -87,6 +87,7 @@ func (f *File) Build(log *slog.Logger) (*Built, error) {
 	h.Names, h.Emails = lobby.NameRule(f.Meetings.Names), lobby.Emails(f.Meetings.Emails)
 	h.KeepIncidents, h.State = f.Meetings.KeepIncidents, f.State
 	h.SignOutLeaves = f.Meetings.SignOutLeaves
+	h.SessionIdle, h.SessionLife = f.Sessions.Idle, f.Sessions.Absolute
 	if err := join(b.faults); err != nil {
 		return nil, err
 	}

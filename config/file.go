@@ -33,6 +33,7 @@ type File struct {
 	Turn         Turn         `yaml:"turn"`
 	Dialin       Dialin       `yaml:"dialin"`
 	Meetings     Meetings     `yaml:"meetings"`
+	Sessions     Sessions     `yaml:"sessions"`
 	Policy       Policy       `yaml:"policy"`
 	API          API          `yaml:"api"`
 	Webhooks     []Webhook    `yaml:"webhooks"`
@@ -144,6 +145,13 @@ type Meetings struct {
 	SignOutLeaves bool `yaml:"signout_leaves"`
 	// Reminders are how long before the start.
 	Reminders []time.Duration `yaml:"reminders"`
+}
+
+// Sessions is how long a browser stays signed in.
+type Sessions struct {
+	// Idle and Absolute are house.Config's SessionIdle and SessionLife.
+	Idle     time.Duration `yaml:"idle"`
+	Absolute time.Duration `yaml:"absolute"`
 }
 
 // Policy is the site's own rules.

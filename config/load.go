@@ -83,9 +83,10 @@ func defaults() *File {
 			Early: 15 * time.Minute, Grace: time.Hour, Keep: 24 * time.Hour, KeepIncidents: 180 * 24 * time.Hour,
 			Names: "free", Emails: "full", Reminders: []time.Duration{24 * time.Hour},
 		},
-		State: "/var/lib/vestibule",
-		API:   API{Rate: 600},
-		Log:   Log{Level: "info"},
+		Sessions: Sessions{Idle: 2 * time.Hour, Absolute: 12 * time.Hour},
+		State:    "/var/lib/vestibule",
+		API:      API{Rate: 600},
+		Log:      Log{Level: "info"},
 	}
 }
 
@@ -172,10 +173,18 @@ func (c *checker) all() {
 	c.oneOf(f.Meetings.Names, "meetings.names", "free", "initials", "identity")
 	c.oneOf(f.Meetings.Emails, "meetings.emails", "full", "masked", "hidden")
 	c.within(f.Meetings.KeepIncidents, "meetings.keep_incidents", 24*time.Hour, 365*24*time.Hour)
+	c.sessions()
 	c.bad(f.State != "" && !filepath.IsAbs(f.State), "state", quoted(f.State)+" is not an absolute path", "/var/lib/vestibule")
 	c.oneOf(f.Log.Level, "log.level", "debug", "info", "warn", "error")
 	c.policy()
 	c.api()
+}
+
+func (c *checker) sessions() {
+	s := &c.f.Sessions
+	c.within(s.Idle, "sessions.idle", 5*time.Minute, 12*time.Hour)
+	c.within(s.Absolute, "sessions.absolute", time.Hour, 24*time.Hour)
+	c.bad(s.Absolute < s.Idle, "sessions.absolute", fmt.Sprintf("%s is less than sessions.idle", s.Absolute), "such as {idle: 30m, absolute: 1h}")
 }
 
 func (c *checker) origin(s, key string) {

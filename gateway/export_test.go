@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httputil"
@@ -65,6 +66,21 @@ func Age(ctx context.Context, s *Server, cookie string, by time.Duration) error 
 	}
 	ses.Created, ses.Began = ses.Created.Add(-by), ses.Began.Add(-by)
 	_, err = s.keep(ctx, ses)
+	return err
+}
+
+// Rest has a session be used by ago for the last time.
+func Rest(ctx context.Context, s *Server, cookie string, by time.Duration) error {
+	ses, err := s.stored(ctx, s.mac("session", cookie))
+	if err != nil || ses == nil {
+		return cmp.Or(err, errors.New("no session"))
+	}
+	ses.Seen = ses.Seen.Add(-by)
+	b, err := json.Marshal(ses)
+	if err != nil {
+		return err
+	}
+	_, err = s.c.Shelf.Swap(ctx, "session", ses.key, ses.raw, b, time.Hour)
 	return err
 }
 

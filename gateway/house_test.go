@@ -72,6 +72,8 @@ type setup struct {
 	unsound   bool // the test looks at what was said by itself
 	api       api.Config
 	emails    lobby.Emails
+	idle      time.Duration // of sessions
+	life      time.Duration
 
 	// Of two nodes of one site.
 	secret        []byte
@@ -125,7 +127,7 @@ func (s *site) config(c setup, logger *slog.Logger) house.Config {
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}},
 		Site:   web.Site{Name: "Hôpital", Contact: "05 61 00 00 00"},
 		Pages:  web.Config{Lang: "en"},
-		API:    c.api, Emails: c.emails, SignOutLeaves: c.signOutLeaves,
+		API:    c.api, Emails: c.emails, SignOutLeaves: c.signOutLeaves, SessionIdle: c.idle, SessionLife: c.life,
 	}
 	s.town = authtest.New(townIssuer, signingKey())
 	if !c.codesOnly {

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"mime/multipart"
@@ -92,6 +93,37 @@ func TestT17NoProofMakesASignInLonger(t *testing.T) {
 	g.want(g.get("/meetings"), http.StatusOK, "signed in for eleven hours")
 	age(90 * time.Minute)
 	g.want(g.get("/meetings"), http.StatusUnauthorized, "signed in for more than twelve hours")
+}
+
+// TestSessionsEndAsTheSiteSays rests and ages a sign-in, and the proof of a
+// mailbox, at a site that gives them less than others do.
+func TestSessionsEndAsTheSiteSays(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, setup{idle: 16 * time.Minute, life: time.Hour})
+	m := s.host(doctor()).meet(nil, "Jane Doe")
+	later := func(v *visitor, by time.Duration, change func(context.Context, *gateway.Server, string, time.Duration) error) {
+		t.Helper()
+		if err := change(t.Context(), s.Gateway, v.cookie(doorOrigin, "__Host-door"), by); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, guest, old := s.host(surgeon()), s.visit(), s.host(surgeon())
+	guest.prove(m, "Jane Doe")
+	later(h, 15*time.Minute, gateway.Rest)
+	h.want(h.get("/meetings"), http.StatusOK, "unused for a little less than the site gives")
+	later(h, 15*time.Minute, gateway.Rest)
+	h.want(h.get("/meetings"), http.StatusOK, "unused for as long again")
+	later(h, 17*time.Minute, gateway.Rest)
+	h.want(h.get("/meetings"), http.StatusUnauthorized, "unused for longer")
+	later(guest, 17*time.Minute, gateway.Rest)
+	guest.want(guest.get(m.links["Jane Doe"]+"/name"), http.StatusSeeOther, "a proof unused for longer")
+
+	later(old, 59*time.Minute, gateway.Age)
+	old.want(old.get("/meetings"), http.StatusOK, "used all the time, for a little less than the site gives")
+	later(old, 2*time.Minute, gateway.Age)
+	old.want(old.get("/meetings"), http.StatusUnauthorized, "used all the time, for longer")
+	h.signIn("/signin", surgeon())
+	h.want(h.get("/meetings"), http.StatusOK, "signed in again")
 }
 
 // dead fails unless a session id opens nothing.

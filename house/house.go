@@ -72,8 +72,9 @@ type Config struct {
 	// KeepIncidents and State are lobby.Config's.
 	KeepIncidents time.Duration
 	State         string
-	// SignOutLeaves is gateway.Config's.
-	SignOutLeaves bool
+	// SessionIdle, SessionLife and SignOutLeaves are gateway.Config's.
+	SessionIdle, SessionLife time.Duration
+	SignOutLeaves            bool
 	// Names and Emails are lobby.Config's.
 	Names  lobby.NameRule
 	Emails lobby.Emails
@@ -157,7 +158,7 @@ func New(c Config) (*House, error) {
 	h.Gateway, err = gateway.New(gateway.Config{
 		Door: c.Door, Room: c.Room, Lobby: h.Lobby, OIDC: oidc, Pages: pages, Shelf: c.Store, Backend: c.Backend,
 		Relay: h.Turn, API: programs, Secret: h.key("gateway"), Site: c.Site,
-		KeptDays: days(c.Keep), SignOutLeaves: c.SignOutLeaves, Zone: c.Zone, Shared: c.Limits.Trusted, Logger: c.Logger,
+		KeptDays: days(c.Keep), SessionIdle: c.SessionIdle, SessionLife: c.SessionLife, SignOutLeaves: c.SignOutLeaves, Zone: c.Zone, Shared: c.Limits.Trusted, Logger: c.Logger,
 	})
 	if err != nil {
 		return nil, err
