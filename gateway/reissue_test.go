@@ -3,9 +3,12 @@ package gateway_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"vestibule/lobby"
 	"vestibule/meeting"
 )
 
@@ -84,4 +87,51 @@ func TestT12HostGivesANewLink(t *testing.T) {
 	h.want(h.post(m.path("/reissue"), url.Values{"invitation": {john}}), http.StatusSeeOther, "a new link after all")
 	m.refresh()
 	s.visit().knock(m, "John Roe")
+}
+
+// TestT12SpentLinkShutsOutNobodyElse has somebody who got hold of a link spend the
+// codes and tries of its mailbox. From the same address another guest and the host
+// enter as ever, and so does the victim by a new link that the console gives.
+func TestT12SpentLinkShutsOutNobodyElse(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := s.host(doctor())
+	m := h.meet(nil, "Jane Doe", "John Roe")
+	m.settles()
+	old, eve := m.links["Jane Doe"], s.visit()
+	eve.get(old)
+	for n := range lobby.CodesPerMailbox {
+		code := s.ask(eve, m, "Jane Doe")
+		for i := range meeting.CodeTries {
+			eve.want(eve.post(old+"/verify", url.Values{"code": {other(code, i)}}), http.StatusUnprocessableEntity, "guessing")
+		}
+		sent := slices.Repeat([]string{`"` + time.Now().Add(-2*meeting.CodeResend).Format(time.RFC3339Nano) + `"`}, n+1)
+		s.rewrite(m, "Jane Doe", `"sent":\[[^]]*\]`, `"sent":[`+strings.Join(sent, ",")+`]`)
+	}
+	jane := s.visit()
+	jane.get(old)
+	jane.want(jane.post(old+"/code", nil), http.StatusTooManyRequests, "a code, where all are spent")
+
+	ws := h.opens(m)
+	enters := func(v *visitor, name string) *socket {
+		a := v.knock(m, name)
+		h.admits(m, a)
+		v.enters(a)
+		return v.joins()
+	}
+	john := enters(s.visit(), "John Roe")
+
+	if row := h.row(m, "Jane Doe"); !strings.Contains(row, m.path("/reissue")) {
+		t.Fatalf("the console offers no new link\n%s", row)
+	}
+	h.want(h.post(m.path("/reissue"), url.Values{"invitation": {m.invitation("Jane Doe").ID}}), http.StatusSeeOther, "a new link")
+	m.refresh()
+	if m.links["Jane Doe"] == old {
+		t.Fatal("the new link is the old one")
+	}
+	in := enters(jane, "Jane Doe")
+	eve.want(eve.post(old+"/verify", url.Values{"code": {s.box.code(m.mails["Jane Doe"])}}), http.StatusNotFound, "the new code with the old link")
+	if !ws.ping(t) || !john.ping(t) || !in.ping(t) {
+		t.Error("somebody was put out meanwhile")
+	}
 }
