@@ -3,6 +3,7 @@ package media_test
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,5 +88,60 @@ func BenchmarkKeypad(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		media.Keypad(pcm)
+	}
+}
+
+// Digits as sound over a network that loses a packet of 20, in either law: what is
+// lost is bridged, which makes no digit of none and none twice. One that lost nothing
+// is heard.
+func TestKeypadOverALossyLine(t *testing.T) {
+	const all = "0123456789"
+	for _, codec := range []media.Codec{media.PCMU, media.PCMA} {
+		for _, on := range []time.Duration{70 * time.Millisecond, 100 * time.Millisecond, 400 * time.Millisecond} {
+			off := 80 * time.Millisecond
+			encode, decode := codec.Law()
+			heard := 0
+			for seed := range uint64(50) {
+				r := rand.New(rand.NewPCG(seed, 5))
+				lead := time.Duration(r.IntN(20)) * time.Millisecond // packets begin anywhere in a digit
+				pcm := media.Chain(media.Silence(lead), typed(all, on, off, -12, -12), media.Silence(off))
+				for i, v := range pcm {
+					pcm[i] = decode(encode(v))
+				}
+				whole := []byte(all)
+				_, out, _ := line{packets: len(pcm) / 160, delay: func(n int) time.Duration {
+					if r.IntN(20) > 0 {
+						return 0
+					}
+					at := time.Duration(n)*20*time.Millisecond - lead - off
+					for i := range whole {
+						begin := time.Duration(i) * (on + off)
+						if at+20*time.Millisecond > begin && at < begin+on {
+							whole[i] = ' '
+						}
+					}
+					return -1
+				}}.play(pcm)
+				got := media.Keypad(out)
+				rest := all
+				for _, k := range got {
+					_, after, ok := strings.Cut(rest, string(k))
+					if !ok {
+						t.Fatalf("%v of %v, seed %d: heard %q, of which not all was typed", codec, on, seed, got)
+					}
+					rest = after
+				}
+				for _, k := range strings.ReplaceAll(string(whole), " ", "") {
+					if !strings.ContainsRune(got, k) {
+						t.Errorf("%v of %v, seed %d: heard %q, without %c, of which nothing was lost", codec, on, seed, got, k)
+					}
+				}
+				heard += len(got)
+			}
+
+			if heard < 490 {
+				t.Errorf("%v of %v: %d digits of 500 heard with a packet of 20 lost", codec, on, heard)
+			}
+		}
 	}
 }
