@@ -244,13 +244,23 @@ func TestT40SamePersonComesBackOnAnotherDevice(t *testing.T) {
 	nurse := authtest.Claims{"sub": "n-3", "name": "Nora Roche", "email": "nora@hospital.example", "email_verified": true, "org": "hospital", "sid": "sid-n-3"}
 	newcomer, no := knocks(nurse)
 	newcomer.want(no, http.StatusForbidden, "a newcomer at a locked door")
+	thief, no := knocks(surgeon())
+	thief.want(no, http.StatusForbidden, "the same sign-in while the first device is inside")
+	if !ws.ping(t) {
+		t.Fatal("the first device is cut by a sign-in elsewhere")
+	}
+	ws.leave() // its battery is empty
+	eventually(t, "the first device is gone", func() bool {
+		snap := m.snapshot()
+		a, ok := snap.Admission(admission)
+		return ok && !s.Lobby.Present(snap, &a)
+	})
 	second, a := knocks(surgeon())
 	second.want(a, http.StatusSeeOther, "the same person on another device")
 	if got := strings.TrimPrefix(a.to(), "/a/"); got != admission {
 		t.Fatalf("the second device leads to %q, want the same admission", got)
 	}
 	second.enters(admission)
-	ws.ended(t)
 	if line := second.joins(); !line.ping(t) {
 		t.Error("the second device has no line")
 	}

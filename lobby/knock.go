@@ -150,7 +150,8 @@ func (t *tx) seat(d meeting.Docs, seats []meeting.Seat, a Arrival) (meeting.Docs
 	return t.docs(d.Invitation.ID, seats[i].Admission)
 }
 
-// moves loads the admission that this person, on another device, may take over.
+// moves loads the admission that this person, on another device, may take over:
+// one of whose own device nothing is connected any more.
 func (t *tx) moves(d meeting.Docs, seats []meeting.Seat, a Arrival) (meeting.Docs, error) {
 	key := a.Person.Key()
 	for _, s := range seats {
@@ -161,7 +162,14 @@ func (t *tx) moves(d meeting.Docs, seats []meeting.Seat, a Arrival) (meeting.Doc
 		if err != nil {
 			return d, err
 		}
-		if was.MayMove(&a.Person) {
+		if !was.MayMove(&a.Person) {
+			continue
+		}
+		snap, err := t.l.Snapshot(t.ctx, t.id)
+		if err != nil {
+			return d, err
+		}
+		if !t.l.Present(snap, &was.Admission) { // nobody is thrown out by a sign-in that others may have
 			return was, nil
 		}
 	}

@@ -56,6 +56,8 @@ type Admission struct {
 	// Incident is the reference of the report, where who expelled made one.
 	Incident string    `json:"incident,omitempty"`
 	Entered  time.Time `json:"entered,omitzero"`
+	// Replaced is when a host was last told that another device took the place.
+	Replaced time.Time `json:"replaced,omitzero"`
 	// Moved is when the person last came back on another device than before.
 	Moved time.Time `json:"moved,omitzero"`
 	// Doubled is when another device last came with this admission's pass.

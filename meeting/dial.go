@@ -28,15 +28,17 @@ type Line struct {
 
 // The budget of dial-in codes: 20 misses an hour, whoever makes them. From then
 // on a code is looked at 30 s after the last miss at the earliest, and only for a
-// source that has not missed within the hour, so however many addresses guess,
-// no more than 20+120 codes are looked at in an hour. One address has 480 tries a
-// day at eight digits: with 20 invitees P = 1e-4 a day. 2880 addresses a day and
-// more have 3360: P = 7e-4 for a meeting that is open all day. The host is told
-// in the first hour (T52).
+// source that has missed less than three times within the hour, as somebody may
+// who mistypes; so however many addresses guess, no more than 20+120 codes are
+// looked at in an hour. One address has 480 tries a day at eight digits: with 20
+// invitees P = 1e-4 a day. 960 addresses a day and more have 3360: P = 7e-4 for a
+// meeting that is open all day. The host is told in the first hour (T52).
 const (
 	DialMisses = 20
 	DialWindow = time.Hour
 	DialQuiet  = 30 * time.Second
+	// dialOwn is how often a source may have missed and still be looked at then.
+	dialOwn = 3
 	// DialPaired is how often a room that is paired with the door may miss
 	// within the hour, whatever others do.
 	DialPaired = 3
@@ -68,7 +70,7 @@ func (e DialTry) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	missed, own := d.Meeting.misses(e.From, now)
 	if len(missed) >= DialMisses {
 		quiet := now.Sub(missed[len(missed)-1].At) >= DialQuiet
-		if !(own == 0 && quiet) && !(e.Paired && own < DialPaired) {
+		if !(own < dialOwn && quiet) && !(e.Paired && own < DialPaired) {
 			return "", "", "", Refuse(TooMany) // not looked at
 		}
 	}

@@ -15,10 +15,14 @@ type Double struct {
 
 func (e Double) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	a := &d.Admission
-	if a.State != Admitted || now.Sub(a.Doubled) < DoublePause && !e.Took {
+	told := &a.Doubled
+	if e.Took {
+		told = &a.Replaced
+	}
+	if a.State != Admitted || now.Sub(*told) < DoublePause {
 		return "", "", "", nil
 	}
-	a.Doubled = now
+	a.Doubled, *told = now, now
 	if e.Took {
 		return Replaced, "", "", nil
 	}

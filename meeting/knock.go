@@ -164,7 +164,11 @@ func (k Knock) again(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 		if k.Call != "" {
 			return k.redial(d)
 		}
-		if a.Device != k.Device {
+		switch {
+		case a.Device == k.Device:
+		case !k.Admit && !k.Wait:
+			return Turned, k.Rule, "", Refuse(k.Why) // this sign-in is another than the one that was let in
+		default:
 			return k.move(d, now)
 		}
 		return "", "", "", nil // a dropped network comes back unaided (T40)

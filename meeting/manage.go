@@ -62,9 +62,10 @@ func (e Revoke) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	}
 	if e.Reissue {
 		v := &d.Invitation
+		crossed := !v.Told && v.reached()
 		v.Generation++
 		v.Used, v.Tried = time.Time{}, Tried{}
-		v.Revoked, v.Bound, v.Seats, v.Code, v.Mail, v.Reminder = false, "", nil, Code{}, Mail{}, Mail{}
+		v.Revoked, v.Bound, v.Seats, v.Code, v.Mail, v.Reminder = false, "", nil, Code{}, Mail{Crossed: crossed}, Mail{}
 		return LinkReissued, "host", e.By, nil
 	}
 	if d.Invitation.Revoked {

@@ -21,7 +21,7 @@ func (k Knock) move(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	a := &d.Admission
 	from := a.Device
 	a.Device, a.Agent, a.Net, a.Consented = k.Device, k.Agent, k.Net, k.Consented
-	a.Pass, a.Ticket, a.Moved = nil, Ticket{}, now
+	a.Person, a.Pass, a.Ticket, a.Moved = k.Person, nil, Ticket{}, now // the evidence is of this sign-in
 	swap := func(seats []Seat) []Seat {
 		seats = slices.Clone(seats)
 		for i := range seats {

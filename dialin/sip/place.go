@@ -314,7 +314,12 @@ func (s *Server) places(ctx context.Context, u *sip.Uri, transport string, port 
 func (s *Server) datagramTo(to netip.AddrPort) (*peer, func(), error) {
 	for _, u := range s.udp {
 		local := addrPort(u.LocalAddr())
-		if local.Addr().IsUnspecified() && leads(to) || local.Addr().Is4() == to.Addr().Is4() {
+		// An IPv6 socket of all addresses speaks IPv4 too, but no way is no way.
+		fits := local.Addr().Is4() == to.Addr().Is4()
+		if local.Addr().IsUnspecified() {
+			fits = (fits || local.Addr().Is6()) && leads(to)
+		}
+		if fits {
 			return datagramPeer(u, to, local), func() {}, nil
 		}
 	}
