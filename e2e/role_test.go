@@ -64,7 +64,7 @@ func commandsNothing(t *testing.T, h *house, who string, v *visitor, admission s
 	console := h.Door + "/m/" + h.Meeting
 	v.open(h.Door + "/")
 	guard := url.Values{"csrf": {v.csrf(h)}, "attempt": {"x"}, "admission": {admission}, "answer": {"admit"}, "role": {"host"}}
-	for _, act := range []string{"answer", "admit-verified", "expel", "lock", "unlock", "end", "cancel", "enter", "mail", "revoke", "reissue", "mute", "reconsider"} {
+	for _, act := range []string{"answer", "admit-verified", "expel", "lock", "unlock", "end", "cancel", "enter", "mail", "revoke", "reissue", "correct", "mute", "reconsider"} {
 		v.walk(http.MethodPost, console+"/"+act+"?role=host", http.Header{"Origin": {h.Door}, "Sec-Fetch-Site": {"same-origin"}}, guard)
 		if v.code != http.StatusForbidden && v.code != http.StatusNotFound && v.code != http.StatusUnauthorized {
 			t.Errorf("%s may %s: %d\n%s", who, act, v.code, v.words())

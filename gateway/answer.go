@@ -131,6 +131,14 @@ func (s *Server) reissue(w http.ResponseWriter, r *http.Request, id meeting.ID, 
 	return consoleAgain(w, r, id, s.c.Lobby.Reissue(r.Context(), id, me.Key(), r.PostForm.Get("invitation"), s.attempt(w, r)))
 }
 
+// correct gives an invitee another name, address or number, and a new link.
+func (s *Server) correct(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
+	f := r.PostForm
+	to := lobby.Invitee{Name: f.Get("name"), Email: f.Get("email"), Phone: f.Get("phone")}
+	err := s.c.Lobby.Correct(r.Context(), id, me.Key(), f.Get("invitation"), to, s.attempt(w, r))
+	return s.again(w, r, "/m/"+string(id), err)
+}
+
 // share opens a code that many may dial, or a new one in its place.
 func (s *Server) share(w http.ResponseWriter, r *http.Request, id meeting.ID, me *meeting.Person) error {
 	return consoleAgain(w, r, id, s.c.Lobby.Share(r.Context(), id, me.Key(), s.attempt(w, r)))

@@ -150,6 +150,7 @@ func (s *Server) invitees(snap *lobby.Snapshot, links bool) []web.Invitee {
 			Invitation: v.ID, Name: v.Name, Mailbox: s.c.Lobby.Email(v.Email), Phone: s.c.Lobby.Phone(v.Phone), Mails: v.Email != "", CoHost: v.Role == meeting.Host, State: s.inviteeState(snap, &v), Dead: v.Revoked,
 			Incident: incidentOf(snap, &v),
 		}
+		i.InPart = i.Mailbox != v.Email || i.Phone != v.Phone
 		if m := mailShown(&v); m.Fault != "" && mailState(m.State) == i.State {
 			i.Why, i.Zone = m.Fault, snap.Meeting.Zone
 			if m.State == meeting.MailDeferred {

@@ -272,6 +272,7 @@ func (s *Server) doorRoutes() http.Handler {
 	m.Handle("POST /m/{meeting}/mail", s.change(s.hostOnly(s.mail)))
 	m.Handle("POST /m/{meeting}/revoke", s.change(s.hostOnly(s.revoke)))
 	m.Handle("POST /m/{meeting}/reissue", s.change(s.hostOnly(s.reissue)))
+	m.Handle("POST /m/{meeting}/correct", s.change(s.hostOnly(s.correct)))
 	m.Handle("POST /m/{meeting}/share", s.change(s.hostOnly(s.share)))
 	m.Handle("GET /m/{meeting}/change", s.do(s.changePage))
 	m.Handle(changeRoute, s.change(s.changeMeeting))

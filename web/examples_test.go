@@ -211,7 +211,7 @@ func unmailed() []web.Invitee {
 	for i, why := range []string{"address", "full", "policy", "mailbox", "away", "bounced"} {
 		list = append(list, web.Invitee{Invitation: fmt.Sprint("b", i), Name: "A. B.", Mailbox: "a.b@exemple.fr", State: web.MailBounced, Why: why})
 	}
-	list = append(list, web.Invitee{Invitation: "d", Name: "B. C.", Mailbox: "b.c@exemple.fr", State: web.Mailed, Why: "delayed"})
+	list = append(list, web.Invitee{Invitation: "d", Name: "B. C.", Mailbox: "b•••@exemple.fr", InPart: true, State: web.Mailed, Why: "delayed"})
 	list = append(list, web.Invitee{Invitation: "w0", Name: "G. H.", Mailbox: "g.h@exemple.fr", Mails: true, State: web.HasGone, Dead: true})
 	for i, why := range []string{"down", "too_many", "failed", "late"} {
 		list = append(list, web.Invitee{Invitation: fmt.Sprint("f", i), Name: "C. D.", Mailbox: "c.d@exemple.fr", State: web.MailFailed, Why: why})

@@ -46,8 +46,11 @@ type Invitee struct {
 	Mailbox    string // the address as the site lets hosts see it; empty: not shown
 	Mails      bool   // there is an address
 	Phone      string // the number, likewise
-	CoHost     bool
-	State      InviteeState
+	// InPart is set where an address or number is not shown in full: they are
+	// not corrected letter by letter then, and kept where nothing is written.
+	InPart bool
+	CoHost bool
+	State  InviteeState
 	// Dead is set once the link is withdrawn, whatever else became of it.
 	Dead bool
 	// Incident is the reference under which they were reported.
