@@ -43,12 +43,18 @@ func (s *Server) meetings(w http.ResponseWriter, r *http.Request) error {
 	if !lobby.MayCreate(ses.Person) {
 		return meeting.Refuse(meeting.NotHost)
 	}
-	now := time.Now()
-	list, err := s.c.Lobby.Owned(r.Context(), ses.Person.Key(), now.Add(-24*time.Hour), shown)
+	now, after := time.Now(), r.URL.Query().Get("after")
+	if !minted(after, 32) {
+		after = ""
+	}
+	list, more, err := s.c.Lobby.Owned(r.Context(), ses.Person.Key(), now.Add(-24*time.Hour), meeting.ID(after), shown)
 	if err != nil {
 		return err
 	}
-	page := web.Meetings{Frame: s.hostFrame(w, r, ses.Person)}
+	page := web.Meetings{Frame: s.hostFrame(w, r, ses.Person), Further: after != ""}
+	if more {
+		page.After = string(list[len(list)-1].Meeting.ID)
+	}
 	for _, snap := range list {
 		m := &snap.Meeting
 		row := web.Row{Meeting: string(m.ID), Title: m.Title, Times: times(m), Phase: m.Phase}

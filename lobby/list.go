@@ -89,25 +89,30 @@ func (l *Lobby) Hosted(ctx context.Context, host meeting.Key, from time.Time, af
 	return list, false, nil
 }
 
-// Owned lists a host's meetings that end after from, soonest first.
-func (l *Lobby) Owned(ctx context.Context, owner meeting.Key, from time.Time, limit int) ([]*Snapshot, error) {
-	ids, err := l.c.Shelf.Owned(ctx, l.shelf(owner), from, limit)
+// Owned is Hosted with all that there is to each meeting.
+func (l *Lobby) Owned(ctx context.Context, owner meeting.Key, from time.Time, after meeting.ID, limit int) (list []*Snapshot, more bool, err error) {
+	ids, err := l.c.Shelf.Owned(ctx, l.shelf(owner), from, mostOwned)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var list []*Snapshot
+	if i := slices.Index(ids, after); i >= 0 {
+		ids = ids[i+1:]
+	}
 	for _, id := range ids {
+		if len(list) == limit {
+			return list, true, nil
+		}
 		s, err := l.load(ctx, id)
 		var no *meeting.Refusal
 		if errors.As(err, &no) {
 			continue // forgotten since, or never finished
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if s.Meeting.HostedBy(owner) {
 			list = append(list, s)
 		}
 	}
-	return list, nil
+	return list, false, nil
 }

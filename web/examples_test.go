@@ -282,6 +282,7 @@ func hostExamples() []example {
 		{"sign-ins-alone", alone},
 		{"meetings", web.Meetings{Frame: hostFrame("/meetings"), Today: []web.Row{row}, Later: []web.Row{later}, Earlier: []web.Row{gone, off}}},
 		{"meetings-none-today", web.Meetings{Frame: hostFrame("/meetings"), Later: []web.Row{later}}},
+		{"meetings-further", web.Meetings{Frame: hostFrame("/meetings"), Later: []web.Row{later}, After: "0af2", Further: true}},
 		{"meetings-none", web.Meetings{Frame: hostFrame("/meetings")}},
 		{"new", blank},
 		{"new-copy", again},

@@ -12,6 +12,11 @@ type Meetings struct {
 	Today   []Row
 	Later   []Row
 	Earlier []Row
+	// After is the meeting after which the next page begins; empty: this is
+	// the last.
+	After string
+	// Further is set on every page but the first.
+	Further bool
 }
 
 func (Meetings) file() string { return "meetings" }
