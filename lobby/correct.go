@@ -14,14 +14,15 @@ import (
 // was not hears nothing. What a site shows a host only in part, an empty field
 // leaves as it is.
 func (l *Lobby) Correct(ctx context.Context, id meeting.ID, host meeting.Key, invitation string, to Invitee, attempt string) error {
+	if _, err := l.Hosts(ctx, id, host); err != nil {
+		return err // before anything else is read (T10)
+	}
 	s, err := l.Snapshot(ctx, id)
 	if err != nil {
 		return err
 	}
 	v := s.Invitations[invitation]
 	switch {
-	case !s.Meeting.HostedBy(host):
-		return meeting.Refuse(meeting.NotHost)
 	case v.ID == "" || v.Shared || v.Members:
 		return meeting.Refuse(meeting.NotFound)
 	case s.inside(&v):

@@ -124,7 +124,7 @@ func TestCorrectRefuses(t *testing.T) {
 		to         lobby.Invitee
 		want       meeting.Reason
 	}{
-		{"by a stranger", "https://id.example|eve", of["Jeanne"], good, meeting.NotHost},
+		{"by a stranger", "https://id.example|eve", of["Jeanne"], good, meeting.NotFound},
 		{"of nobody", d.host.Key(), "0011223344556677", good, meeting.NotFound},
 		{"of who is inside", d.host.Key(), of["Paul"], good, meeting.Stale},
 		{"to no name", d.host.Key(), of["Jeanne"], lobby.Invitee{Email: "jd@exemple.fr"}, meeting.Invalid},
