@@ -1,9 +1,12 @@
 package gateway_test
 
 import (
+	"bufio"
 	"io"
 	"net/http"
 	"net/url"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -117,6 +120,81 @@ func TestT60LargeRequestsAreRefused(t *testing.T) {
 			t.Errorf("a large ticket = %d", a.status)
 		}
 	}
+}
+
+// TestT60SizeTakesNoMemory sends the same requests twice: a little more than the
+// door takes, and a thousand times that. What is allocated for them, in this
+// whole process, is the same.
+func TestT60SizeTakesNoMemory(t *testing.T) {
+	const little, much = 80 << 10, 80 << 20
+	s := open(t)
+	h := s.host(doctor())
+	h.get("/meetings")
+	head := func(line, more string) string {
+		return line + " HTTP/1.1\r\nHost: door.example\r\nOrigin: " + doorOrigin + "\r\n" + more
+	}
+	form := "Content-Type: application/x-www-form-urlencoded\r\nCookie: __Host-device=" + h.cookie(doorOrigin, "__Host-device") + "; __Host-door=" + h.cookie(doorOrigin, "__Host-door") + "\r\n"
+	length := func(n int) string { return strconv.Itoa(n + len("csrf=&x=") + len(h.csrf)) }
+	begin := "csrf=" + h.csrf + "&x="
+	cases := map[string]struct {
+		begin func(n int) string
+		want  string
+	}{
+		"a header": {func(int) string { return head("GET /", "X-Large: ") }, "431"},
+		"a cookie": {func(int) string { return head("GET /", "Cookie: __Host-door=") }, "431"},
+		"a query":  {func(int) string { return "GET /?x=" }, "431"},
+		"a form": {func(n int) string {
+			return head("POST /meetings", form+"Content-Length: "+length(n)+"\r\n\r\n") + begin
+		}, "413"},
+		"a chunk": {func(n int) string {
+			return head("POST /meetings", form+"Transfer-Encoding: chunked\r\n\r\n") + strconv.FormatInt(int64(n+len(begin)), 16) + "\r\n" + begin
+		}, "413"},
+		"a sign-in": {func(n int) string { return head("POST /signin", form+"Content-Length: "+length(n)+"\r\n\r\n") + begin }, "413"},
+		"to nobody": {func(n int) string { return head("POST /nowhere", form+"Content-Length: "+length(n)+"\r\n\r\n") + begin }, "4"},
+		"a sign-out": {func(n int) string {
+			return head("POST /oidc/backchannel", form+"Content-Length: "+length(n)+"\r\n\r\n") + begin
+		}, "4"},
+	}
+	for name, c := range cases {
+		takes := func(n int) (total uint64) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if got := s.pours(t, c.begin(n), n); got != "" && !strings.HasPrefix(got, "HTTP/1.1 "+c.want) {
+				t.Errorf("%s of %d KB = %q, want %s", name, n>>10, got, c.want)
+			}
+			runtime.ReadMemStats(&after)
+			return after.TotalAlloc - before.TotalAlloc
+		}
+		takes(little) // what is made once
+		one, other := takes(little), takes(much)
+		t.Logf("%s: %d KB, %d KB", name, one>>10, other>>10)
+		if other > one+much/10 {
+			t.Errorf("%s takes %d KB, one of a thousand times the size %d KB", name, one>>10, other>>10)
+		}
+	}
+	h.want(h.get("/meetings"), http.StatusOK, "an honest request afterwards")
+}
+
+// pours sends the beginning of a request and then n bytes, as long as they are
+// taken, and answers the first line of what comes back; none where the
+// connection was reset before it could be read.
+func (s *site) pours(t *testing.T, begin string, n int) string {
+	t.Helper()
+	conn := s.connectTo(t, "door.example", "http/1.1")
+	defer conn.Close()
+	answered := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(conn).ReadString('\n')
+		answered <- strings.TrimSpace(line)
+	}()
+	_, err := io.WriteString(conn, begin)
+	for drops := []byte(strings.Repeat("x", 16<<10)); err == nil && n > 0; n -= len(drops) {
+		_, err = conn.Write(drops)
+	}
+	if err != nil {
+		_ = conn.SetReadDeadline(time.Now().Add(time.Second)) // what has come is read all the same
+	}
+	return <-answered
 }
 
 // TestT61StreamsAreFew opens more streams than one reader has use for, then
