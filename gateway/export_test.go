@@ -89,3 +89,10 @@ func Canonical(u *url.URL) bool { return canonical(u) }
 
 // Buffers are those of the proxy.
 func Buffers() httputil.BufferPool { return newBuffers() }
+
+// Browser is the cookie of a browser that made an admission and nothing else.
+func Browser(ctx context.Context, s *Server, id meeting.ID, admission string) (cookie string, err error) {
+	cookie = random()
+	_, err = s.keep(ctx, &session{key: s.mac("session", cookie), Created: time.Now(), Admissions: map[string]meeting.ID{admission: id}})
+	return cookie, err
+}
