@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"bufio"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"runtime"
 	"strconv"
@@ -76,6 +78,53 @@ func TestT58SlowRequestsAreCut(t *testing.T) {
 	}
 	wg.Wait()
 	h.want(h.get("/meetings"), http.StatusOK, "an honest request afterwards")
+}
+
+// TestT58TurnedAwayAreTold connects more often than one source may: operators
+// are told how often, in one line, and not who it was.
+func TestT58TurnedAwayAreTold(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guarded := s.Guard(ln)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := guarded.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+		}
+	})
+	defer wg.Wait()
+	defer ln.Close()
+	for range 25 {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	var said string
+	eventually(t, "five of 25 are counted as turned away", func() bool {
+		w := httptest.NewRecorder()
+		s.Ops("127.0.0.1:1").ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:1/metrics", nil))
+		said = w.Body.String()
+		return strings.Contains(said, "\nvestibule_connections_turned_away_total 5\n")
+	})
+	var lines []string
+	for l := range strings.Lines(s.log.String()) {
+		if strings.Contains(l, "turned away") {
+			lines = append(lines, l)
+		}
+	}
+	if len(lines) != 1 || strings.Contains(lines[0], "127.0.0.1") || strings.Contains(said, "127.0.0.1") {
+		t.Errorf("the log says %q", lines)
+	}
 }
 
 // TestT60LargeRequestsAreRefused sends more than any page of the door does.

@@ -51,17 +51,21 @@ func (l Limits) fault() error {
 
 // Guard is ln with the limits on who connects. A connection too many is closed
 // before TLS begins: saying why would cost what the limit saves.
-func (l Limits) Guard(ln net.Listener) net.Listener {
+func (l Limits) Guard(ln net.Listener) net.Listener { return l.guard(ln, func() {}) }
+
+// guard is Guard; turned is called for each connection too many.
+func (l Limits) guard(ln net.Listener, turned func()) *guard {
 	if l.PerSource <= 0 {
 		l.PerSource = perSource
 	}
-	return &guard{Listener: ln, limits: l, open: map[netip.Prefix]int{}}
+	return &guard{Listener: ln, limits: l, turned: turned, open: map[netip.Prefix]int{}}
 }
 
 // guard counts connections by their source.
 type guard struct {
 	net.Listener
 	limits Limits
+	turned func()
 
 	mu   sync.Mutex
 	open map[netip.Prefix]int // guarded by mu
@@ -108,7 +112,16 @@ func (g *guard) source(a net.Addr) (src netip.Prefix, trusted bool) {
 	return src, false
 }
 
+// take counts one connection more of a source, where it may have one.
 func (g *guard) take(src netip.Prefix) bool {
+	ok := g.add(src)
+	if !ok {
+		g.turned()
+	}
+	return ok
+}
+
+func (g *guard) add(src netip.Prefix) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.open[src] >= g.limits.PerSource {

@@ -1,6 +1,10 @@
 package house
 
-import "net/http"
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
 
 // Scan has one connection say all of it, in pieces of the given size, and
 // answers how much may pass.
@@ -24,3 +28,6 @@ func From(l Limits, next http.Handler) http.Handler { return l.from(next) }
 
 // Known is what stands before the metrics.
 func Known(on string, next http.Handler) http.Handler { return known(on, next) }
+
+// Turned notes a connection that was turned away at a moment.
+func Turned(log *slog.Logger) (note func(time.Time)) { return newTurned(log).note }

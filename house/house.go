@@ -100,9 +100,10 @@ type House struct {
 	// API is nil where no program may come and none is told.
 	API *api.Server
 
-	c   Config
-	log *slog.Logger
-	ops *ops
+	c      Config
+	log    *slog.Logger
+	ops    *ops
+	turned *turned
 }
 
 // New builds the house or answers every fault. It does no I/O.
@@ -113,7 +114,7 @@ func New(c Config) (*House, error) {
 	if len(c.Secret) < 32 {
 		return nil, errors.New("house: Secret needs at least 32 bytes")
 	}
-	h := &House{c: c, log: c.Logger}
+	h := &House{c: c, log: c.Logger, turned: newTurned(c.Logger)}
 	var oidc *auth.OIDC
 	var faults []error
 	add := func(err error) { faults = append(faults, err) }
@@ -217,7 +218,9 @@ func (h *House) Listen(ctx context.Context) error {
 }
 
 // Guard is a listener of the door with the limits on who connects.
-func (h *House) Guard(ln net.Listener) net.Listener { return h.c.Limits.Guard(ln) }
+func (h *House) Guard(ln net.Listener) net.Listener {
+	return h.c.Limits.guard(ln, func() { h.turned.note(time.Now()) })
+}
 
 // Handler answers both origins, counted.
 func (h *House) Handler() http.Handler { return h.c.Limits.from(h.ops.count(h.Gateway)) }

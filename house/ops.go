@@ -32,7 +32,7 @@ func newOps(k Keeper, h *House) *ops {
 		}, []string{"method", "status"}),
 	}
 	reg.MustRegister(
-		o.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		o.requests, h.turned.count, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "vestibule_connections", Help: "Live connections into rooms.",
 		}, func() float64 { return float64(h.Gateway.Connections()) }),
