@@ -244,7 +244,7 @@ func (s *Server) entries(snap *lobby.Snapshot, me *meeting.Person) []web.Entry {
 	}
 	var list []web.Entry
 	for i := len(snap.Recent) - 1; i >= 0 && len(list) < 12; i-- {
-		e := &snap.Recent[i]
+		e := snap.Recent[i] // a copy: the snapshot is everybody's
 		deed, ok := deeds[e.What]
 		// What a rule did was not done by a host; it shows when they enter.
 		if !ok || e.By == "" && (e.What == meeting.LetIn || e.What == meeting.Turned && e.Admission == "") {

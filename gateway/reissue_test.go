@@ -67,6 +67,16 @@ func TestT12HostGivesANewLink(t *testing.T) {
 	if !strings.Contains(read(h.get(m.path(""))), "You gave Jane Doe a new link") {
 		t.Error("the log does not tell of the new link")
 	}
+	shared, err := s.Lobby.Follow(t.Context(), m.id) // what every host's page reads at the same time
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(h.get(m.path("")))
+	for _, e := range shared.Recent {
+		if e.What == meeting.LinkReissued && e.Name != "" {
+			t.Errorf("a console wrote the name %q into what all of them read", e.Name)
+		}
+	}
 	eve.want(eve.get(old), http.StatusNotFound, "the old link")
 	eve.want(eve.post(old+"/code", nil), http.StatusNotFound, "a code for the old link")
 	s.visit().knock(m, "Jane Doe") // with the new one
