@@ -166,6 +166,9 @@ func (e TryCode) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	d.Invitation.Tried.Codes++
 	d.Invitation.Tried.Last = now
 	for i := range open {
+		if open[i].Tries >= CodeTries {
+			continue // dead before the newest was sent
+		}
 		if open[i].Tries++; open[i].Tries >= CodeTries {
 			open[i].MAC = nil
 		}

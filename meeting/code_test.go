@@ -56,3 +56,29 @@ func TestT04OpenCodesShareTries(t *testing.T) {
 		}
 	})
 }
+
+// A code that wrong answers killed counts no more of them: its count is shown
+// and kept, and never passes the bound.
+func TestADeadCodeCountsNoTries(t *testing.T) {
+	now := time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)
+	d := meeting.Docs{
+		Meeting:    meeting.Meeting{ID: "m", Starts: now, Ends: now.Add(time.Hour)},
+		Invitation: meeting.Invitation{ID: "i", Email: "jeanne@exemple.fr"},
+	}
+	do := func(e meeting.Event) {
+		now = now.Add(meeting.CodeResend)
+		d, _, _ = meeting.Apply(d, e, now)
+	}
+	wrong := meeting.TryCode{MACs: map[meeting.Method][]byte{meeting.Mailbox: []byte("wrong")}}
+	do(meeting.SendCode{By: meeting.Mailbox, MAC: []byte("first")})
+	for range meeting.CodeTries - 1 {
+		do(wrong)
+	}
+	do(meeting.SendCode{By: meeting.Mailbox, MAC: []byte("second")})
+	do(wrong)
+	do(wrong)
+	open := d.Invitation.Code.Open
+	if len(open) != 2 || open[0].Tries != meeting.CodeTries || open[1].Tries != 2 {
+		t.Fatalf("open codes after the wrong answers = %+v, want %d tries of the first and 2 of the second", open, meeting.CodeTries)
+	}
+}
