@@ -67,7 +67,7 @@ web/axe/node_modules/.package-lock.json: web/axe/package-lock.json
 	cd web/axe && npm ci --no-audit --no-fund
 	@touch $@
 
-# The certified provider that the e2e tests sign in at.
+# The certified provider that the e2e tests sign in at, and what checks OpenAPI.
 .PHONY: op
 op: e2e/provider/node_modules/.package-lock.json
 
