@@ -30,6 +30,7 @@ type wire struct {
 	calls atomic.Int64
 	away  atomic.Bool
 	deaf  atomic.Bool
+	slow  atomic.Int64 // nanoseconds until it is noticed that the store is away
 	after atomic.Pointer[func()]
 	dumb  atomic.Bool // loses what is put into the queue
 }
@@ -37,6 +38,7 @@ type wire struct {
 func (w *wire) pass() error {
 	w.calls.Add(1)
 	if w.away.Load() {
+		time.Sleep(time.Duration(w.slow.Load()))
 		return fmt.Errorf("wire is cut: %w", store.ErrUnavailable)
 	}
 	return nil

@@ -29,8 +29,10 @@ type outlaw struct {
 const outlawAge = time.Minute
 
 // cutTime bounds how long one channel may take to confirm its end, expelTime
-// how long the store may take.
+// how long the store may take, and patience how long the cut waits for it: who
+// is put out is silent within a quarter of a second.
 const (
+	patience  = 100 * time.Millisecond
 	cutTime   = 3 * time.Second
 	expelTime = 5 * time.Second
 )
@@ -52,12 +54,20 @@ func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, atte
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	far := l.lookFar(ctx, &wg, &u)
-	err := l.on(ctx, u.meeting, u.admission, attempt, meeting.Expel{By: host, Incident: u.incident})
+	stored := make(chan error, 1)
+	wg.Go(func() {
+		stored <- l.on(ctx, u.meeting, u.admission, attempt, meeting.Expel{By: host, Incident: u.incident})
+	})
+	early := l.hurry(ctx, &wg, &u, host, stored)
+	err := <-stored
 	var no *meeting.Refusal
 	if errors.As(err, &no) && no.Reason != meeting.Busy {
+		if early != nil {
+			l.outlaw(&u, true) // forgotten after a while: a host no more, who was one a second ago
+		}
 		return nil, no
 	}
-	if err != nil {
+	if err != nil && early == nil {
 		if no := l.mayExpelOffline(u.meeting, host, u.admission); no != nil {
 			return nil, no
 		}
@@ -72,7 +82,12 @@ func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, atte
 	}
 	var nodes []Cut
 	wg.Go(func() { nodes = far(err == nil) })
-	cuts := append([]Cut{{What: "link", Took: took, Err: err}}, l.cut(ctx, u.meeting, u.admission, meeting.Removed)...)
+	cuts := []Cut{{What: "link", Took: took, Err: err}}
+	if early != nil {
+		cuts = append(cuts, <-early...)
+	} else {
+		cuts = append(cuts, l.cut(ctx, u.meeting, u.admission, meeting.Removed)...)
+	}
 	wg.Wait()
 	cuts = append(cuts, nodes...)
 	l.report(ctx, &u, cuts, err == nil)
@@ -80,6 +95,29 @@ func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, atte
 		l.tellCuts(ctx, &u, host, cuts, attempt)
 	}
 	return cuts, nil
+}
+
+// hurry waits for the store's word, but not for long: a store that is away says
+// so after seconds, in which somebody who is put out would be heard. Then what
+// this node knows decides, and the channels are cut while the store still has
+// the floor. It answers those cuts, nil where the store came in time or nothing
+// may be decided here. The word itself is left in stored.
+func (l *Lobby) hurry(ctx context.Context, wg *sync.WaitGroup, u *unconfirmed, host meeting.Key, stored chan error) (early chan []Cut) {
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	select {
+	case err := <-stored:
+		stored <- err
+		return nil
+	case <-wait.C:
+	}
+	if l.mayExpelOffline(u.meeting, host, u.admission) != nil {
+		return nil
+	}
+	l.outlaw(u, false)
+	early = make(chan []Cut, 1)
+	wg.Go(func() { early <- l.cut(ctx, u.meeting, u.admission, meeting.Removed) })
+	return early
 }
 
 // tellCuts writes what was cut beside the expulsion, for the consoles of other

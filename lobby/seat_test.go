@@ -119,6 +119,55 @@ func TestT38ExpelWhileTheStoreIsAway(t *testing.T) {
 	})
 }
 
+// T37: a store that does not answer is noticed after a while. Who is put out is
+// silent long before.
+func TestT37CutWaitsForNoStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := doors(t, 1, store.NewMemory())[0]
+		id, links := d.meet(t, "Jeanne", "Paul")
+		d.opened(t, id)
+		jeanne, paul := d.sit(t, id, links["Jeanne"]), d.sit(t, id, links["Paul"])
+		synctest.Wait()
+		d.wire.slow.Store(int64(2 * time.Second))
+		d.wire.away.Store(true)
+		done := make(chan []lobby.Cut)
+		go func() {
+			cuts, err := d.Expel(t.Context(), id, d.host.Key(), jeanne.admission, "expel")
+			if err != nil {
+				t.Error(err)
+			}
+			done <- cuts
+		}()
+		time.Sleep(200 * time.Millisecond)
+		synctest.Wait()
+		if !jeanne.over() || !d.knife.has(jeanne.admission) {
+			t.Error("200 ms after the click the channels are not cut")
+		}
+		if _, _, err := d.Live(t.Context(), jeanne.pass); reason(err) != meeting.Removed {
+			t.Errorf("Live = %v, want removed", err)
+		}
+		var link, relay bool
+		for _, c := range <-done {
+			link, relay = link || c.What == "link" && c.Err != nil, relay || c.What == "relay" && c.Err == nil
+		}
+		if !link || !relay {
+			t.Errorf("link unconfirmed %v, relay confirmed %v; want both", link, relay)
+		}
+		// Who is no host cuts nobody, however long the store takes.
+		if _, err := d.Expel(t.Context(), id, "mailto:|jeanne@exemple.fr", paul.admission, ""); reason(err) != meeting.NotHost {
+			t.Errorf("Expel by a guest = %v, want not_host", err)
+		}
+		if paul.over() || d.knife.has(paul.admission) {
+			t.Error("a guest has cut somebody")
+		}
+		d.wire.away.Store(false)
+		time.Sleep(3 * time.Second)
+		if n := count(d.history(t, id), meeting.PutOut); n != 1 {
+			t.Errorf("%d expulsions in the stream, want 1", n)
+		}
+	})
+}
+
 // T38: between the store's return and the telling, the expelled do not slip
 // back by leaving and knocking.
 func TestT38ExpelledKnockBeforeTheStoreKnows(t *testing.T) {
