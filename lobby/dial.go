@@ -40,6 +40,9 @@ type Caller struct {
 	// Paired is whether the source has proved a secret of its own: its misses
 	// are counted apart.
 	Paired bool
+	// Crowd is whom wrong codes of one meeting are counted against, where Source
+	// is known for this call alone; empty: Source.
+	Crowd string
 	// Call names the call, fresh for each.
 	Call string
 }
@@ -154,7 +157,7 @@ func (l *Lobby) dialKnock(ctx context.Context, number, code string, c Caller, no
 	if c.Call == "" || c.Source == "" {
 		return "", "", errors.New("knocking by phone: no call or source")
 	}
-	from := hex.EncodeToString(l.mac("dial-source", []byte(c.Source))[:8])
+	from := l.dialSource(c.Source)
 	shut, err := l.c.Shelf.Get(ctx, "dial-shut", from)
 	if err != nil {
 		return "", "", fmt.Errorf("reading dial-in tries: %w", err)
@@ -170,6 +173,11 @@ func (l *Lobby) dialKnock(ctx context.Context, number, code string, c Caller, no
 		}
 	}
 	return id, admission, err
+}
+
+// dialSource is a source as it is kept: nobody's address or number.
+func (l *Lobby) dialSource(s string) string {
+	return hex.EncodeToString(l.mac("dial-source", []byte(s))[:8])
 }
 
 // dialMissed counts a wrong answer of a source, and shuts it out for a while
@@ -200,6 +208,9 @@ func (l *Lobby) dialTry(ctx context.Context, number, code, from string, c Caller
 	}
 	if err != nil {
 		return "", "", err
+	}
+	if c.Crowd != "" {
+		from = l.dialSource(c.Crowd)
 	}
 	try := meeting.DialTry{From: from, Paired: c.Paired}
 	admission, err := l.dialIn(ctx, id, l.owner(s, code), code, try, c, now)

@@ -249,6 +249,38 @@ func TestT52DistributedGuessesAnHour(t *testing.T) {
 	}
 }
 
+// Telephones that withhold their number share what is left of a meeting that is
+// guessed at: a guesser who calls anew for each code keeps out nobody who shows
+// a number.
+func TestT52WithheldNumbersShareOnePatience(t *testing.T) {
+	s := open(t)
+	id, _ := s.meet(t, "Jeanne")
+	p := s.phones(t, id)["Jeanne"]
+	now := time.Now()
+	calls := 0
+	withheld := func(p phone) error {
+		calls++
+		c := caller(fmt.Sprint("w", calls), fmt.Sprint("peer:operator:call:", calls))
+		c.Crowd = "peer:operator:withheld"
+		_, err := s.dialAt(t, p, c, now)
+		return err
+	}
+	for n := range meeting.DialMisses {
+		if err := withheld(p.wrong(n)); reason(err) != meeting.WrongCode {
+			t.Fatalf("wrong code %d = %v", n, err)
+		}
+	}
+	for n := range 10 {
+		now = now.Add(meeting.DialQuiet + time.Second)
+		if err := withheld(p.wrong(n)); reason(err) != meeting.TooMany {
+			t.Errorf("one more call without a number = %v, want too_many", err)
+		}
+	}
+	if _, err := s.dialAt(t, p, caller("shown", "peer:operator:+33561000001"), now); err != nil {
+		t.Errorf("who shows a number = %v", err)
+	}
+}
+
 // Right codes spend no budget: a hospital calls from behind one address.
 func TestT12ManyGuestsOfOneAddress(t *testing.T) {
 	s := open(t)

@@ -25,16 +25,21 @@ func (s *Server) invited(r *request, peer *Peer) {
 		s.busy(r)
 		return
 	}
-	if peer == nil && !s.crowd.allow("", now) {
+	h := r.header("Authorization")
+	user, stale, proved := "", false, false
+	if h != "" {
+		user, stale, proved = s.digest.check(h, string(r.Method), s.secret, now)
+	}
+	// A peer that is away from its addresses is no stranger once it has proved
+	// itself, however many strangers call.
+	if peer == nil && !proved && !s.crowd.allow(crowd(r.peer), now) {
 		if r.peer.reliable() {
 			s.busy(r)
 		}
 		return // whoever means it repeats it, and may be luckier
 	}
-	proved := false
-	if h := r.header("Authorization"); h != "" {
-		user, stale, ok := s.digest.check(h, string(r.Method), s.secret, now)
-		if proved = ok; !proved {
+	if h != "" {
+		if !proved {
 			s.reply(r, 401, "Unauthorized", s.digest.challenge(now, stale, false))
 			return
 		}
@@ -63,6 +68,15 @@ func (s *Server) invited(r *request, peer *Peer) {
 		return
 	}
 	s.ring(r, peer, o, interval)
+}
+
+// crowd is whom a stranger's call counts among. A connection is proof of an
+// address; those who call in others' names by datagrams take nothing from it.
+func crowd(p *peer) string {
+	if p.reliable() {
+		return "connections"
+	}
+	return "datagrams"
 }
 
 func (s *Server) secret(user string) (secret string, weak bool) {
@@ -128,8 +142,11 @@ func offered(r *request, secrecy Secrecy) (*offer, int) {
 // ring makes a call of an INVITE and hands it on.
 func (s *Server) ring(r *request, peer *Peer, o *offer, every interval) {
 	half := s.half
-	if peer != nil {
+	switch {
+	case peer != nil:
 		half = s.halfPeer
+	case r.peer.reliable():
+		half = s.halfFirm
 	}
 	key, lines, all := s.share(peer, r.peer.source, s.c.PerSource, s.c.Total)
 	if !s.lines.enter(key, lines, all) {
@@ -221,10 +238,12 @@ func (s *Server) callerOf(r *request, c *Call) lobby.Caller {
 		return caller
 	}
 	// All telephones come by one trunk. The number it vouches for tells one
-	// guesser from the others (RFC 3325); who withholds it shares no budget with
-	// the others who do, and has that of the meeting.
+	// guesser from the others (RFC 3325). Who withholds it is not kept out for
+	// what the others who do have dialled; but where a meeting is guessed at,
+	// they have one patience between them: each call would be a new one.
 	number := r.asserted()
 	if number == "" {
+		caller.Crowd = caller.Source + ":withheld"
 		caller.Source += ":call:" + c.id
 		return caller
 	}

@@ -126,3 +126,44 @@ func TestT51WhoGivesWayIsToldOnce(t *testing.T) {
 		t.Errorf("%d BYEs, want 1", byes)
 	}
 }
+
+// Who holds a connection has proved its address: those who forge theirs take
+// neither its line nor its turn.
+func TestT51ConnectionsKeepTheirTurn(t *testing.T) {
+	d := open(t, func(c *sip.Config) { c.Total, c.PerSecond = 80, 10_000 })
+	p := dialFrom(t, d, "tcp", "127.0.0.10")
+	p.say("INVITE", meetingURI, p.sdp())
+	r := p.final("INVITE")
+	throng(t, d, 300, 1)
+	p.confirm(r, "")
+	select {
+	case <-d.calls:
+	case <-time.After(5 * time.Second):
+		t.Fatal("a call by a connection gave way to forged ones")
+	}
+	d = open(t, func(c *sip.Config) { c.PerSecond = 5 })
+	throng(t, d, 300, 1)
+	q := dialFrom(t, d, "tcp", "127.0.0.11")
+	q.say("INVITE", meetingURI, q.sdp())
+	if r := q.final("INVITE"); r.code != 200 {
+		t.Errorf("a call by a connection in the middle of forged ones = %q, want 200", r.start)
+	}
+}
+
+// A room that proves its secret from anywhere is no stranger among strangers.
+func TestT51WhoProvesItselfIsNoStranger(t *testing.T) {
+	const secret = "a secret of a room"
+	d := open(t, func(c *sip.Config) {
+		c.PerSecond, c.Peers = 5, []sip.Peer{{Name: "salle1", User: "salle1", Secret: secret}}
+		c.OnlyPeers = true
+	})
+	p := dialFrom(t, d, "udp", "127.0.0.10")
+	p.say("INVITE", meetingURI, p.sdp())
+	challenge := p.final("INVITE").get("www-authenticate")
+	throng(t, d, 300, 1)
+	p.seq++
+	p.say("INVITE", meetingURI, p.sdp(), digest(challenge, "salle1", secret, "INVITE", meetingURI, "00000001"))
+	if r := p.final("INVITE"); r.code != 200 {
+		t.Errorf("a paired room in the middle of strangers = %q, want 200", r.start)
+	}
+}

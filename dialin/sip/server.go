@@ -47,8 +47,9 @@ type Config struct {
 	// PerMinute and Burst bound the new calls of one address that is no peer.
 	// Default 60 and 20.
 	PerMinute, Burst int
-	// PerSecond bounds the new calls of everybody together who is no peer; with
-	// peers, a fifth of Total is kept for them besides. Default 300.
+	// PerSecond bounds the new calls of everybody together who is no peer, by
+	// datagrams and by connections apart; with peers, a fifth of Total is kept
+	// for them besides. Default 300.
 	PerSecond int
 	// Silent is how long a device that is not on hold may send nothing before
 	// its line counts as dead. Default 1m.
@@ -101,6 +102,7 @@ type Server struct {
 	setups   *rate  // new calls
 	crowd    *rate  // new calls of all that are no peers
 	half     *halfOpen
+	halfFirm *halfOpen // of strangers who hold a connection
 	halfPeer *halfOpen // of peers
 	told     *rate     // lines in the log
 	known    *memory   // sources that have called
@@ -166,7 +168,7 @@ func New(c Config) (*Server, error) {
 	return &Server{
 		c: c, log: c.Logger, parser: parser(), digest: newDigest(c.Realm), conns: newGate(maxConns),
 		names: net.DefaultResolver, seed: rand.Text(), asked: newGate(maxTxns),
-		lines: newGate(c.Total), setups: setups, crowd: newRate(60*c.PerSecond, c.PerSecond), half: newHalfOpen(c.Total), halfPeer: newHalfOpen(c.Total), told: newRate(1, 1), known: newMemory(knownFor),
+		lines: newGate(c.Total), setups: setups, crowd: newRate(60*c.PerSecond, c.PerSecond), half: newHalfOpen(c.Total), halfFirm: newHalfOpen(c.Total), halfPeer: newHalfOpen(c.Total), told: newRate(1, 1), known: newMemory(knownFor),
 		txns: map[string]*txn{}, calls: map[string]*Call{}, pending: map[string]*waiter{}, shortest: minInterval, registrar: registrar{stay: map[string][]binding{}},
 	}, nil
 }

@@ -411,7 +411,8 @@ func TestOnlyPeers(t *testing.T) {
 	if who := (<-d.calls).Caller(); who.Source != "peer:operator:+33561000001" || !strings.HasSuffix(who.Line.Claims, "+33561000001") {
 		t.Errorf("Caller = %+v, want the number that the trunk vouches for", who)
 	}
-	// Who withholds it shares a budget with nobody (T12).
+	// Who withholds it is shut out for nobody else's wrong numbers (T12), and
+	// shares the patience of one meeting with the others who do (T52).
 	seen := map[string]bool{}
 	for range 3 {
 		q = dialFrom(t, d, "udp", "127.0.0.51")
@@ -419,8 +420,8 @@ func TestOnlyPeers(t *testing.T) {
 		q.raw(m)
 		q.confirm(q.final("INVITE"), "")
 		who := (<-d.calls).Caller()
-		if !strings.HasPrefix(who.Source, "peer:operator:") || seen[who.Source] || who.Paired {
-			t.Errorf("Caller = %+v, want a source of its own", who)
+		if !strings.HasPrefix(who.Source, "peer:operator:") || seen[who.Source] || who.Crowd != "peer:operator:withheld" || who.Paired {
+			t.Errorf("Caller = %+v, want a source of its own, in the crowd of those who withhold", who)
 		}
 		seen[who.Source] = true
 	}
