@@ -78,11 +78,13 @@ func (l *Lobby) alter(ctx context.Context, id meeting.ID, host meeting.Key, d Dr
 	return l.reindex(ctx, &after, now)
 }
 
-// reindex lets an altered meeting be found until its new end: by its owner, and
+// reindex lets an altered meeting be found until its new end: by its hosts, and
 // by telephone.
 func (l *Lobby) reindex(ctx context.Context, m *meeting.Meeting, now time.Time) error {
-	if err := l.c.Shelf.Index(ctx, l.shelf(m.Owner.Key), m.ID, m.Ends, m.Expires); err != nil {
-		return fmt.Errorf("indexing meeting %s: %w", m.ID, err)
+	for _, k := range m.Hosts {
+		if err := l.c.Shelf.Index(ctx, l.shelf(k), m.ID, m.Ends, m.Expires); err != nil {
+			return fmt.Errorf("indexing meeting %s: %w", m.ID, err)
+		}
 	}
 	n, ttl := l.Number(m), m.Expires.Sub(now)
 	if n == "" || ttl <= 0 {

@@ -249,6 +249,48 @@ func TestHostedLeafsThroughAll(t *testing.T) {
 	}
 }
 
+// A meeting that is moved by days is among those of its co-hosts still.
+func TestMovedMeetingStaysWithItsCohosts(t *testing.T) {
+	s := open(t)
+	id, link := s.cohosted(t)
+	co := colleague()
+	if _, err := s.comes(t, link, co, "co"); err != nil {
+		t.Fatal(err)
+	}
+	d := later(t, s, id)
+	d.Starts, d.Ends = d.Starts.AddDate(0, 0, 7), d.Ends.AddDate(0, 0, 7)
+	if err := s.Alter(t.Context(), id, s.host.Key(), d, anyMeeting, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []meeting.Key{s.host.Key(), co.Key()} {
+		list, _, err := s.Hosted(t.Context(), k, time.Now().AddDate(0, 0, 1), "", 9)
+		if err != nil || len(list) != 1 || list[0].ID != id {
+			t.Errorf("a day later %s has %d meetings, %v; want this one", k, len(list), err)
+		}
+	}
+}
+
+// colleague is a doctor who is no owner.
+func colleague() meeting.Person {
+	p := doctor()
+	p.Subject, p.Name, p.Email = "colleague", "Dr Hugo Petit", "hugo@hopital.example"
+	return p
+}
+
+// cohosted makes a meeting with a co-host and answers their link.
+func (s *site) cohosted(t *testing.T) (meeting.ID, string) {
+	t.Helper()
+	co := colleague()
+	id, err := s.Create(t.Context(), s.host, lobby.Draft{
+		Title: "Staff", Starts: time.Now().Add(time.Minute), Ends: time.Now().Add(time.Hour), Zone: "Europe/Paris", Lang: "fr",
+		Invitees: []lobby.Invitee{{Name: "Hugo", Email: co.Email, Role: meeting.Host}},
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id, s.links(t, id)["Hugo"]
+}
+
 // One mailbox is not filled by many meetings either, and the host sees it.
 func TestT11ManyMeetingsOneMailbox(t *testing.T) {
 	s := open(t)
