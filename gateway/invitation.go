@@ -225,7 +225,7 @@ func (s *Server) back(w http.ResponseWriter, r *http.Request, err error) error {
 }
 
 func (s *Server) namePageOf(w http.ResponseWriter, r *http.Request, v *lobby.View, p *meeting.Person) web.Name {
-	suggested, fixed := s.c.Lobby.Suggest(&v.Invitation, p)
+	suggested, fixed := s.c.Lobby.Suggest(&v.Meeting, &v.Invitation, p)
 	short := ""
 	if !fixed && strings.ContainsAny(suggested, " ") {
 		short = lobby.Initials(suggested) // of one word they would hide nothing
@@ -244,7 +244,7 @@ func (s *Server) knock(w http.ResponseWriter, r *http.Request) error {
 	}
 	name := lobby.CleanText(r.PostForm.Get("name"), lobby.MaxName)
 	consent := r.PostForm.Get("consent") != ""
-	if _, fixed := s.c.Lobby.Suggest(&v.Invitation, &p); name == "" && !fixed || !consent {
+	if _, fixed := s.c.Lobby.Suggest(&v.Meeting, &v.Invitation, &p); name == "" && !fixed || !consent {
 		page := s.namePageOf(w, r, &v, &p)
 		if !page.Fixed {
 			page.Suggested, page.NameFault = name, name == ""

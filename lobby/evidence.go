@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"vestibule/meeting"
+	"vestibule/web/locale"
 )
 
 // Warning is something a host should see before they admit somebody: a stable
@@ -152,14 +153,17 @@ const (
 )
 
 // Suggest answers the name a guest is offered, and whether the site's rule
-// leaves them no other.
-func (l *Lobby) Suggest(v *meeting.Invitation, p *meeting.Person) (name string, fixed bool) {
+// leaves them no other. Of somebody without any name the rule hides nothing and
+// still lets none be made up.
+func (l *Lobby) Suggest(m *meeting.Meeting, v *meeting.Invitation, p *meeting.Person) (name string, fixed bool) {
 	name = CleanText(or(p.Name, v.Name), MaxName)
-	switch l.c.Names {
-	case NamesInitials:
+	switch {
+	case l.c.Names == NamesFree:
+		return name, false
+	case name == "":
+		return locale.Participant(m.Lang), true
+	case l.c.Names == NamesInitials:
 		return Initials(name), true
-	case NamesIdentity:
-		return name, true
 	}
-	return name, false
+	return name, true
 }

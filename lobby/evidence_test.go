@@ -158,7 +158,7 @@ func TestNameRules(t *testing.T) {
 		{lobby.NamesIdentity, mailbox, "Jeanne", true},
 	} {
 		s := open(t, func(l *lobby.Config) { l.Names = c.rule })
-		if got, fixed := s.Suggest(&meeting.Invitation{Name: "Jeanne"}, &c.p); got != c.want || fixed != c.fixed {
+		if got, fixed := s.Suggest(&meeting.Meeting{Lang: "fr"}, &meeting.Invitation{Name: "Jeanne"}, &c.p); got != c.want || fixed != c.fixed {
 			t.Errorf("%q: Suggest = %q, %v; want %q, %v", c.rule, got, fixed, c.want, c.fixed)
 		}
 		id, links := s.meet(t, "Jeanne")
@@ -177,6 +177,50 @@ func TestNameRules(t *testing.T) {
 		if got, _ := snap.Admission(a); got.Name != want {
 			t.Errorf("%q: shown as %q, want %q", c.rule, got.Name, want)
 		}
+	}
+}
+
+// T21: nobody but the owner is shown under the owner's name, and who has no name
+// of their own makes up none where the site's rule says what people are called.
+func TestT21NamelessAreNotTheHost(t *testing.T) {
+	for rule, typed := range map[lobby.NameRule]string{
+		lobby.NamesFree: "Ann", lobby.NamesInitials: "Participant·e", lobby.NamesIdentity: "Participant·e",
+	} {
+		s := open(t, func(l *lobby.Config) { l.Names = rule })
+		id, link := s.welcoming(t, meeting.Knocks)
+		for name, want := range map[string]string{"": "Participant·e", "Ann": typed} {
+			p := member(len(name))
+			p.Name = ""
+			_, a, err := s.Knock(t.Context(), link, lobby.Arrival{Person: p, Device: "d" + name, Name: name, Consent: true}, "")
+			if got := s.admission(t, id, a).Name; err != nil || got != want {
+				t.Errorf("%s: a member without a name who types %q is shown as %q, %v; want %q", rule, name, got, err, want)
+			}
+		}
+		id, link = s.cohosted(t)
+		co := colleague()
+		co.Name = ""
+		if _, err := s.HostKnock(t.Context(), id, lobby.Arrival{Person: s.host, Device: "desk"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		first, err := s.comes(t, link, co, "co")
+		if got := s.admission(t, id, first).Name; err != nil || got != "Hugo" {
+			t.Errorf("%s: a co-host without a name is shown as %q, %v; want as invited", rule, got, err)
+		}
+		second, err := s.HostKnock(t.Context(), id, lobby.Arrival{Person: co, Device: "co"}, "")
+		if got := s.admission(t, id, second).Name; err != nil || got != "Hugo" {
+			t.Errorf("%s: and from the console as %q, %v; want as invited", rule, got, err)
+		}
+	}
+}
+
+// The owner is shown under their own name, also where their provider tells none.
+func TestNamelessOwner(t *testing.T) {
+	s := open(t)
+	s.host.Name = ""
+	id, _ := s.meet(t)
+	a, err := s.HostKnock(t.Context(), id, lobby.Arrival{Person: s.host, Device: "desk"}, "")
+	if got := s.admission(t, id, a).Name; err != nil || got != s.host.Email {
+		t.Errorf("shown as %q, %v; want %q", got, err, s.host.Email)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"vestibule/meeting"
 	"vestibule/policy"
 	"vestibule/store"
+	"vestibule/web/locale"
 )
 
 // Arrival is somebody at the door of one meeting.
@@ -131,6 +132,14 @@ func (l *Lobby) HostKnock(ctx context.Context, id meeting.ID, a Arrival, attempt
 		if !d.Meeting.HostedBy(a.Person.Key()) {
 			return outcome{No: meeting.Refuse(meeting.NotHost)}, nil
 		}
+		if a.Name == "" && a.Person.Name == "" {
+			// As they were called when they came by their link.
+			s, err := l.load(ctx, id)
+			if err != nil {
+				return outcome{}, err
+			}
+			a.Name = s.HostName(a.Person.Key())
+		}
 		d, err = t.seat(d, d.Meeting.Seats, a)
 		if err != nil {
 			return outcome{}, err
@@ -183,15 +192,8 @@ func (t *tx) arrive(d meeting.Docs, a Arrival, fresh string, now time.Time) (out
 	}
 	f := Facts(&d, &a.Person, now)
 	v := t.l.c.Rules.Decide(f)
-	name := CleanText(a.Name, MaxName)
-	if name == "" {
-		name = or(d.Invitation.Name, or(a.Person.Name, d.Meeting.Owner.Name))
-	}
-	if only, fixed := t.l.Suggest(&d.Invitation, &a.Person); fixed && only != "" && role(&d, &a.Person) != meeting.Host {
-		name = only // whatever the browser sent
-	}
 	k := meeting.Knock{
-		ID: fresh, Person: a.Person, Name: name, Role: role(&d, &a.Person), Device: a.Device, Agent: a.Agent, Net: a.Net, Line: a.Line, Call: a.Call,
+		ID: fresh, Person: a.Person, Name: t.l.called(&d, &a), Role: role(&d, &a.Person), Device: a.Device, Agent: a.Agent, Net: a.Net, Line: a.Line, Call: a.Call,
 		Admit: v.Verdict == policy.Admit, Wait: v.Verdict == policy.Wait, Rule: v.Rule, Why: v.Reason,
 	}
 	if a.Consent {
@@ -199,6 +201,20 @@ func (t *tx) arrive(d meeting.Docs, a Arrival, fresh string, now time.Time) (out
 	}
 	next, no, err := t.apply(d, k, now)
 	return outcome{No: no, Admission: next.Admission.ID}, err
+}
+
+// called is the name that the others shall see. Nobody but the owner is shown
+// under the owner's.
+func (l *Lobby) called(d *meeting.Docs, a *Arrival) string {
+	// Of a stranger's device the host is shown what it says of itself.
+	if only, fixed := l.Suggest(&d.Meeting, &d.Invitation, &a.Person); fixed && role(d, &a.Person) != meeting.Host && !d.Invitation.Shared {
+		return only // whatever the browser sent
+	}
+	name := or(CleanText(a.Name, MaxName), or(d.Invitation.Name, CleanText(a.Person.Name, MaxName)))
+	if name == "" && a.Person.Key() == d.Meeting.Owner.Key {
+		name = d.Meeting.Owner.Name
+	}
+	return or(name, locale.Participant(d.Meeting.Lang))
 }
 
 // role is Host only for a person the header names, or for a co-host invitation
