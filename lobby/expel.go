@@ -56,7 +56,7 @@ func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, atte
 	far := l.lookFar(ctx, &wg, &u)
 	stored := make(chan error, 1)
 	wg.Go(func() {
-		stored <- l.on(ctx, u.meeting, u.admission, attempt, meeting.Expel{By: host, Incident: u.incident})
+		stored <- l.putOut(ctx, &u, host, attempt)
 	})
 	early := l.hurry(ctx, &wg, &u, host, stored)
 	err := <-stored
@@ -95,6 +95,48 @@ func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, atte
 		l.tellCuts(ctx, &u, host, cuts, attempt)
 	}
 	return cuts, nil
+}
+
+// putOut tells the store of an expulsion. Whoever came without a link, as a host
+// from their console, loses those that they came by before in the same step.
+func (l *Lobby) putOut(ctx context.Context, u *unconfirmed, host meeting.Key, attempt string) error {
+	e := meeting.Expel{By: host, Incident: u.incident}
+	out, err := l.change(ctx, u.meeting, attempt, func(t *tx) (outcome, error) {
+		d, err := t.admission(u.admission)
+		if err != nil {
+			return outcome{}, err
+		}
+		now := time.Now()
+		d, no, err := t.apply(d, e, now)
+		if err != nil || no != nil || d.Admission.Invitation != "" {
+			return outcome{No: no}, err
+		}
+		return outcome{}, t.unlink(d, host, now)
+	})
+	return answered(out, err)
+}
+
+// unlink withdraws the links by which the person of an admission came.
+func (t *tx) unlink(d meeting.Docs, host meeting.Key, now time.Time) error {
+	s, err := t.l.load(t.ctx, t.id)
+	if err != nil {
+		return err
+	}
+	key := d.Admission.Person.Key()
+	for id := range s.Invitations {
+		if v := s.Invitations[id]; !v.SeatOf(key) {
+			continue
+		}
+		of, err := t.docs(id, "")
+		if err != nil {
+			return err
+		}
+		of.Meeting = d.Meeting
+		if _, no, err := t.apply(of, meeting.Unlink{By: host, Person: key}, now); err != nil || no != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hurry waits for the store's word, but not for long: a store that is away says
@@ -304,7 +346,7 @@ func (l *Lobby) tell(ctx context.Context, u *unconfirmed) error {
 	if by < 0 {
 		return meeting.Refuse(meeting.NotHost)
 	}
-	if err := l.on(ctx, u.meeting, u.admission, "", meeting.Expel{By: m.Hosts[by], Incident: u.incident}); err != nil || u.incident == "" {
+	if err := l.putOut(ctx, u, m.Hosts[by], ""); err != nil || u.incident == "" {
 		return err
 	}
 	l.journal.mu.Lock()

@@ -43,10 +43,35 @@ func (e Expel) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	case d.Invitation.Members:
 		// The ban is on who they are, and nobody comes by this link unproved.
 	case d.Invitation.ID != "":
-		d.Invitation.Revoked = true
-		d.Invitation.Code = Code{Sent: d.Invitation.Code.Sent}
+		d.Invitation.kill()
 	}
 	return PutOut, "host", e.By, nil
+}
+
+// kill withdraws a link without a word to whom it was sent.
+func (v *Invitation) kill() {
+	v.Revoked = true
+	v.Code = Code{Sent: v.Code.Sent}
+}
+
+// Unlink withdraws a link by which somebody once came who was put out since, as
+// a host who enters from their console: with it they would prove a mailbox, or
+// dial in, and be somebody else.
+type Unlink struct {
+	By     Key
+	Person Key // who was put out
+}
+
+func (e Unlink) apply(d *Docs, _ time.Time) (What, string, Key, *Refusal) {
+	if no := byHost(d, e.By); no != nil {
+		return "", "", "", no
+	}
+	v := &d.Invitation
+	if v.Revoked || v.Shared || v.Members || !v.SeatOf(e.Person) || !slices.Contains(d.Meeting.Banned, e.Person) {
+		return "", "", "", nil
+	}
+	v.kill()
+	return LinkRevoked, "host", e.By, nil
 }
 
 // Severed tells what was cut of somebody who was put out and what was not, for

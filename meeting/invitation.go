@@ -1,6 +1,9 @@
 package meeting
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Invitation is one personal link. The link itself is not kept: it is derived
 // from the site's secret, the ids and Generation, so that reading the store
@@ -85,6 +88,11 @@ func (v *Invitation) Uses(k Key) int {
 		}
 	}
 	return n
+}
+
+// SeatOf reports whether the person came by the link.
+func (v *Invitation) SeatOf(k Key) bool {
+	return k != "" && slices.ContainsFunc(v.Seats, func(s Seat) bool { return s.Person == k })
 }
 
 // Full reports whether a link for many has no seat left.
