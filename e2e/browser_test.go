@@ -187,6 +187,20 @@ func (p *person) untilIn(patience time.Duration, js string) {
 	p.t.Fatalf("%s: %s never came true; the page says:\n%s", p.name, js, text)
 }
 
+// shows is until for a tab behind another, which shows nothing new: a picture
+// brings it to the front, on a busy machine not always at once.
+func (p *person) shows(picture, js string) {
+	p.t.Helper()
+	for range 10 {
+		p.picture(picture)
+		if p.within(3*time.Second, js) {
+			p.picture(picture)
+			return
+		}
+	}
+	p.untilIn(time.Second, js)
+}
+
 // within reports whether a condition comes true in time.
 func (p *person) within(patience time.Duration, js string) bool {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && p.ctx.Err() == nil; time.Sleep(30 * time.Millisecond) {

@@ -31,8 +31,7 @@ func TestHostTalksAndRenames(t *testing.T) {
 	host.decides(rename+` summary`, `document.querySelector('`+rename+`').open`)
 	host.fill(rename+` input[name=name]`, "Jeanne from Lyon")
 	host.decides(rename+` form button`, `document.querySelector('li[data-key="i-`+inside+`"]').innerText.includes("Jeanne from Lyon")`)
-	desk.picture("talk-room") // brings its tab to the front: one behind another shows nothing new
-	desk.until(`document.body.textContent.includes("Jeanne from Lyon")`)
+	desk.shows("talk-room", `document.body.textContent.includes("Jeanne from Lyon")`)
 	guest.until(`document.querySelector("[data-own-name]").innerText.includes("Jeanne from Lyon")`)
 	guest.until(`document.querySelector("[data-notice]").innerText.includes("Jeanne from Lyon")`)
 	guest.sees(desk.identity(), 5)
@@ -52,8 +51,7 @@ func TestHostMutes(t *testing.T) {
 	host.decides(ask+` summary`, `document.querySelector('`+ask+`').open`)
 	host.decides(ask+` form button`, `document.querySelector(".log").innerText.includes("Vous avez coupé le son de J. D.")`)
 	guest.until(`document.querySelector("[data-notice]").innerText.includes("coupé votre micro")`)
-	desk.picture("muted-room") // brings its tab to the front: one behind another shows nothing new
-	desk.until(muted)
+	desk.shows("muted-room", muted)
 	host.picture("muted-console")
 	guest.press(`[data-action="microphone"]`, `true`)
 	desk.until("!" + muted)
