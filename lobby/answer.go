@@ -53,12 +53,26 @@ func (l *Lobby) AdmitSure(ctx context.Context, id meeting.ID, host meeting.Key, 
 	return n, nil
 }
 
-// Leave takes somebody out by their own will and ends their channels.
+// Leave takes somebody out by their own will and ends their channels. Of who
+// only waits, or is out already, nothing is cut: the conference server knows
+// nothing of them (T34), and who is let in later needs the relay.
 func (l *Lobby) Leave(ctx context.Context, id meeting.ID, admission string) error {
-	if err := l.on(ctx, id, admission, "", meeting.Leave{}); err != nil {
+	inside := false
+	out, err := l.change(ctx, id, "", func(t *tx) (outcome, error) {
+		d, err := t.admission(admission)
+		if err != nil {
+			return outcome{}, err
+		}
+		inside = d.Admission.State == meeting.Admitted
+		_, no, err := t.apply(d, meeting.Leave{}, time.Now())
+		return outcome{No: no}, err
+	})
+	if err := answered(out, err); err != nil {
 		return err
 	}
-	l.cut(ctx, id, admission, meeting.Stale)
+	if inside {
+		l.cut(ctx, loss{id, admission, meeting.Stale}, false)
+	}
 	return nil
 }
 

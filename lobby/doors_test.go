@@ -30,15 +30,15 @@ type wire struct {
 	calls atomic.Int64
 	away  atomic.Bool
 	deaf  atomic.Bool
-	slow  atomic.Int64 // nanoseconds until it is noticed that the store is away
+	slow  atomic.Int64 // nanoseconds that each answer takes, also that the store is away
 	after atomic.Pointer[func()]
 	dumb  atomic.Bool // loses what is put into the queue
 }
 
 func (w *wire) pass() error {
 	w.calls.Add(1)
+	time.Sleep(time.Duration(w.slow.Load()))
 	if w.away.Load() {
-		time.Sleep(time.Duration(w.slow.Load()))
 		return fmt.Errorf("wire is cut: %w", store.ErrUnavailable)
 	}
 	return nil

@@ -63,7 +63,7 @@ func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, atte
 	var no *meeting.Refusal
 	if errors.As(err, &no) && no.Reason != meeting.Busy {
 		if early != nil {
-			l.outlaw(&u, true) // forgotten after a while: a host no more, who was one a second ago
+			l.pardon(&u) // a host no more, who was one a second ago
 		}
 		return nil, no
 	}
@@ -85,8 +85,9 @@ func (l *Lobby) expel(ctx context.Context, u unconfirmed, host meeting.Key, atte
 	cuts := []Cut{{What: "link", Took: took, Err: err}}
 	if early != nil {
 		cuts = append(cuts, <-early...)
+		l.forbidRelay(ctx, u.admission)
 	} else {
-		cuts = append(cuts, l.cut(ctx, u.meeting, u.admission, meeting.Removed)...)
+		cuts = append(cuts, l.cut(ctx, loss{u.meeting, u.admission, meeting.Removed}, false)...)
 	}
 	wg.Wait()
 	cuts = append(cuts, nodes...)
@@ -142,8 +143,9 @@ func (t *tx) unlink(d meeting.Docs, host meeting.Key, now time.Time) error {
 // hurry waits for the store's word, but not for long: a store that is away says
 // so after seconds, in which somebody who is put out would be heard. Then what
 // this node knows decides, and the channels are cut while the store still has
-// the floor. It answers those cuts, nil where the store came in time or nothing
-// may be decided here. The word itself is left in stored.
+// the floor, in a way that can be taken back. It answers those cuts, nil where
+// the store came in time or nothing may be decided here. The word itself is left
+// in stored.
 func (l *Lobby) hurry(ctx context.Context, wg *sync.WaitGroup, u *unconfirmed, host meeting.Key, stored chan error) (early chan []Cut) {
 	wait := time.NewTimer(patience)
 	defer wait.Stop()
@@ -158,7 +160,7 @@ func (l *Lobby) hurry(ctx context.Context, wg *sync.WaitGroup, u *unconfirmed, h
 	}
 	l.outlaw(u, false)
 	early = make(chan []Cut, 1)
-	wg.Go(func() { early <- l.cut(ctx, u.meeting, u.admission, meeting.Removed) })
+	wg.Go(func() { early <- l.cut(ctx, loss{u.meeting, u.admission, meeting.Removed}, true) })
 	return early
 }
 
@@ -232,6 +234,20 @@ func (l *Lobby) outlaw(u *unconfirmed, confirmed bool) {
 	l.lose(others)
 }
 
+// pardon takes back what outlaw did for an expulsion that the store refused. What
+// is noted in the journal stands.
+func (l *Lobby) pardon(u *unconfirmed) {
+	for _, p := range l.journal.pending() {
+		if p.meeting == u.meeting && p.admission == u.admission {
+			return
+		}
+	}
+	for _, o := range u.outlaws() {
+		l.outlaws.Delete(o)
+	}
+	l.wake(u.meeting)
+}
+
 // outlawed reports whether an admission or person was put out here.
 func (l *Lobby) outlawed(id meeting.ID, admission string, k meeting.Key) bool {
 	none := true
@@ -259,47 +275,6 @@ func (l *Lobby) mayExpelOffline(id meeting.ID, host meeting.Key, admission strin
 	}
 	_, _, no := meeting.Apply(d, meeting.Expel{By: host}, time.Now())
 	return no
-}
-
-// cut ends every channel of an admission on this node, all at once.
-func (l *Lobby) cut(ctx context.Context, id meeting.ID, admission string, why meeting.Reason) []Cut {
-	// The caller's own request may be among the channels: its end must not
-	// stop the others' ends.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutTime)
-	defer cancel()
-	if s, ok := l.seatOf(admission); ok {
-		s.shut(why)
-	}
-	channels := append([]Channel{{Name: "conference", Cutter: removal{l, id}}}, l.c.Cutters...)
-	cuts := make([]Cut, len(channels))
-	start := time.Now()
-	var wg sync.WaitGroup
-	for i, c := range channels {
-		wg.Go(func() {
-			err := c.Cut(ctx, admission)
-			cuts[i] = Cut{What: c.Name, Took: time.Since(start), Err: err}
-			if err != nil {
-				l.log.ErrorContext(ctx, "channel not cut", slog.String("admission", admission), slog.String("channel", c.Name), slog.Any("error", err))
-			}
-		})
-	}
-	wg.Wait()
-	return cuts
-}
-
-// removal is the conference server's side of a cut.
-type removal struct {
-	l  *Lobby
-	id meeting.ID
-}
-
-// Cut implements Cutter.
-func (r removal) Cut(ctx context.Context, admission string) error {
-	room, err := r.l.room(ctx, r.id)
-	if err != nil {
-		return err
-	}
-	return r.l.c.Backend.Remove(ctx, room, admission)
 }
 
 // settle tells the store of the expulsions it missed, and forgets the outlaws

@@ -210,7 +210,7 @@ func (l *Lobby) refresh(ctx context.Context, w *live) error {
 	var lost []loss
 	for _, s := range w.seats {
 		if l.judge(s, snap, asked) {
-			lost = append(lost, loss{w.id, s.Admission, meeting.Stale})
+			lost = append(lost, loss{w.id, s.Admission, s.state.Load().no.Reason})
 		}
 	}
 	subs := make([]*func(*Snapshot), 0, len(w.subs))

@@ -1,6 +1,7 @@
 package lobby_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,7 +128,7 @@ func TestT38ExpulsionSurvivesARestart(t *testing.T) {
 		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
 			t.Errorf("the journal's mode is %v, %v", st.Mode(), err)
 		}
-		torn := strings.Replace(strings.SplitAfter(string(b), "\n")[0], jeanne.admission, marc.admission, 1)
+		torn := strings.Replace(strings.SplitAfter(string(b), "\n")[1], jeanne.admission, marc.admission, 1)
 		if err := os.WriteFile(path, append(b, torn[:len(torn)-9]...), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -157,6 +158,51 @@ func TestT38ExpulsionSurvivesARestart(t *testing.T) {
 		}
 		if b, err := os.ReadFile(path); err != nil || len(b) > 0 {
 			t.Errorf("the journal still holds %d bytes, %v", len(b), err)
+		}
+	})
+}
+
+// TestT38FullDiskLosesNoExpulsion has the disk run full in the middle of a line,
+// and an expulsion after it; and another while the door shuts, after its own work
+// has ended. Both are there after a restart.
+func TestT38FullDiskLosesNoExpulsion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "state")
+		reopen := restartable(t, store.NewMemory(), dir)
+		first := reopen()
+		id, links := first.meet(t, "Jeanne", "Paul")
+		first.opened(t, id)
+		all := []seat{first.sit(t, id, links["Jeanne"]), first.sit(t, id, links["Paul"])}
+		first.wire.away.Store(true)
+		for i, s := range all {
+			if i == 0 {
+				f, err := os.OpenFile(filepath.Join(dir, "expulsions"), os.O_APPEND|os.O_WRONLY, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := f.WriteString("expel 0123"); err != nil {
+					t.Fatal(err)
+				}
+				if err := f.Close(); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel()
+				if err := first.Run(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := first.Expel(t.Context(), id, first.host.Key(), s.admission, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		second := reopen()
+		run(t, second.Lobby)
+		for i, s := range all {
+			if _, _, err := second.Live(t.Context(), s.pass); reason(err) != meeting.Removed {
+				t.Errorf("Live of expelled %d after the restart = %v, want removed", i, err)
+			}
 		}
 	})
 }

@@ -53,7 +53,8 @@ type journal struct {
 
 	mu   sync.Mutex
 	open []*unconfirmed // guarded by mu
-	file *os.File       // guarded by mu; nil: memory alone
+	dir  string         // guarded by mu; empty: memory alone
+	file *os.File       // guarded by mu; nil once closed
 }
 
 // journalName is the file in Config.State.
@@ -95,19 +96,42 @@ func (j *journal) pending() []*unconfirmed {
 }
 
 // write appends one line and returns once the disk has it. The caller holds mu.
-func (j *journal) write(words ...string) error {
-	if j.file == nil {
+func (j *journal) write(words ...string) (err error) {
+	if j.dir == "" {
 		return nil
 	}
-	line := []byte(strings.Join(words, " "))
-	line = append(append(append(line, ' '), j.check(line)...), '\n')
-	if _, err := j.file.Write(line); err != nil {
+	f := j.file
+	if f == nil { // the door shuts, and a host's request is still under way
+		if f, err = reach(j.dir); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+	}
+	line := strings.Join(words, " ")
+	// It begins anew: of the one before, part alone may stand, as on a full disk.
+	line = "\n" + line + " " + j.check([]byte(line)) + "\n"
+	if _, err := f.WriteString(line); err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
-	if err := j.file.Sync(); err != nil {
+	if err := f.Sync(); err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
 	return nil
+}
+
+// reach opens the file in dir.
+func reach(dir string) (*os.File, error) {
+	// It is emptied in time: whatever a link there leads to must not be.
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	defer func() { _ = root.Close() }() // the file stays open
+	f, err := root.OpenFile(journalName, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	return f, nil
 }
 
 // load opens the file in dir and reads what is left open in it. Lines that
@@ -116,15 +140,9 @@ func (j *journal) load(dir string) (bad int, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, fmt.Errorf("opening the journal: %w", err)
 	}
-	// It is emptied in time: whatever a link there leads to must not be.
-	root, err := os.OpenRoot(dir)
+	f, err := reach(dir)
 	if err != nil {
-		return 0, fmt.Errorf("opening the journal: %w", err)
-	}
-	defer func() { _ = root.Close() }() // the file stays open
-	f, err := root.OpenFile(journalName, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return 0, fmt.Errorf("opening the journal: %w", err)
+		return 0, err
 	}
 	b, err := io.ReadAll(f)
 	if err != nil {
@@ -132,17 +150,13 @@ func (j *journal) load(dir string) (bad int, err error) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.file = f
+	j.dir, j.file = dir, f
 	for line := range bytes.Lines(b) {
 		if !j.read(line) {
 			bad++
 		}
 	}
-	if n := len(b); n > 0 && b[n-1] != '\n' {
-		// What is appended must not become part of the torn line.
-		_, err = f.WriteString("\n")
-	}
-	return bad, err
+	return bad, nil
 }
 
 // read takes in one line. The caller holds mu.

@@ -178,6 +178,7 @@ type Lobby struct {
 	sends    singleflight.Group // codes on their way, by attempt
 	dirty    chan *live
 	lost     chan struct{} // losses has something
+	removing chan struct{} // a place for each removal at the conference server
 	posting  chan struct{} // a mail may be due
 	pace     pace
 	relay    Relay // nil: none
@@ -226,7 +227,7 @@ func New(c Config) (*Lobby, error) {
 	}
 	l := &Lobby{
 		c: c, log: c.Logger, node: rand.Text(), followed: map[meeting.ID]*live{},
-		dirty: make(chan *live, 1024), lost: make(chan struct{}, 1), posting: make(chan struct{}, posts), pace: steady(),
+		dirty: make(chan *live, 1024), lost: make(chan struct{}, 1), removing: make(chan struct{}, removals), posting: make(chan struct{}, posts), pace: steady(),
 	}
 	l.journal.check = func(line []byte) string { return hex.EncodeToString(l.mac("journal", line)[:8]) }
 	if l.log == nil {

@@ -20,6 +20,7 @@ type server struct {
 	mu      sync.Mutex
 	open    map[string]bool
 	removed []string
+	hung    time.Duration // how long it takes to answer that it removed nobody
 }
 
 func (s *server) Open(_ context.Context, room string) error {
@@ -29,7 +30,17 @@ func (s *server) Open(_ context.Context, room string) error {
 	return nil
 }
 
-func (s *server) Remove(_ context.Context, _, admission string) error {
+func (s *server) Remove(ctx context.Context, _, admission string) error {
+	s.mu.Lock()
+	hung := s.hung
+	s.mu.Unlock()
+	if hung > 0 {
+		select {
+		case <-time.After(hung):
+		case <-ctx.Done():
+		}
+		return errors.New("the conference server does not answer")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.removed = append(s.removed, admission)

@@ -49,7 +49,7 @@ func (l *Lobby) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return l.everySecond(ctx, func(time.Time) { l.settle(ctx) }) })
 	g.Go(func() error { return l.everySecond(ctx, func(now time.Time) { l.sweep(ctx, now) }) })
-	err := errors.Join(g.Wait(), l.journal.close())
+	err := errors.Join(g.Wait(), l.journal.close()) // an expulsion under way opens it again
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -194,63 +194,4 @@ func (l *Lobby) forget(w *live, now time.Time) bool {
 	}
 	delete(l.followed, w.id)
 	return true
-}
-
-// loss is an admission that another node, or time, took the right to be inside.
-type loss struct {
-	meeting   meeting.ID
-	admission string
-	why       meeting.Reason
-}
-
-// lose has the channels of some admissions cut, without waiting for it.
-func (l *Lobby) lose(list []loss) {
-	if len(list) == 0 {
-		return
-	}
-	l.mu.Lock()
-	l.losses = append(l.losses, list...)
-	l.mu.Unlock()
-	select {
-	case l.lost <- struct{}{}:
-	default: // somebody was told already
-	}
-}
-
-func (l *Lobby) cutLost(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-l.lost:
-			l.mu.Lock()
-			list := l.losses
-			l.losses = nil
-			l.mu.Unlock()
-			l.cutAll(ctx, list)
-		}
-	}
-}
-
-// atOnce is how many admissions are cut at the same time.
-const atOnce = 16
-
-func (l *Lobby) cutAll(ctx context.Context, list []loss) {
-	var g errgroup.Group
-	g.SetLimit(atOnce)
-	for _, x := range list {
-		g.Go(func() error { l.cut(ctx, x.meeting, x.admission, x.why); return nil })
-	}
-	_ = g.Wait() // cut has logged what could not be cut
-}
-
-// cutInside cuts everybody of a meeting that the host has ended.
-func (l *Lobby) cutInside(ctx context.Context, s *Snapshot) {
-	var list []loss
-	for i := range s.Admissions {
-		if s.Admissions[i].State == meeting.Admitted {
-			list = append(list, loss{s.Meeting.ID, s.Admissions[i].ID, meeting.Over})
-		}
-	}
-	l.cutAll(ctx, list)
 }

@@ -34,6 +34,15 @@ type Seat struct {
 // another device of the same admission took its place.
 func (s *Seat) Over() <-chan struct{} { return s.over }
 
+func (s *Seat) ended() bool {
+	select {
+	case <-s.over:
+		return true
+	default:
+		return false
+	}
+}
+
 func (s *Seat) end() { s.once.Do(func() { close(s.over) }) }
 
 // Hold counts a live connection of the seat until the returned func is called.
@@ -210,13 +219,18 @@ func (l *Lobby) judge(s *Seat, snap *Snapshot, now time.Time) (lost bool) {
 		st.no = d.MayEnter(now)
 	}
 	st.lost = st.no != nil
-	if st.no == nil && !hmac.Equal(a.Pass, s.mac) {
-		st.no = meeting.Refuse(meeting.Stale) // another device took over
+	if st.no == nil && (!hmac.Equal(a.Pass, s.mac) || s.ended()) {
+		// Another device took over; or the channels of this pass ended while the
+		// host was away, and whoever comes back takes another.
+		st.no = meeting.Refuse(meeting.Stale)
 	}
 	if st.no != nil {
 		s.end()
 	}
 	before := s.state.Swap(st)
+	if st.no == nil && l.outlawed(s.Meeting, s.Admission, a.Person.Key()) {
+		s.shut(meeting.Removed) // put out in between: this must not take it back
+	}
 	return st.lost && (before == nil || !before.lost)
 }
 

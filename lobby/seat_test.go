@@ -160,6 +160,7 @@ func TestT37CutWaitsForNoStore(t *testing.T) {
 		if paul.over() || d.knife.has(paul.admission) {
 			t.Error("a guest has cut somebody")
 		}
+		d.wire.slow.Store(0)
 		d.wire.away.Store(false)
 		time.Sleep(3 * time.Second)
 		if n := count(d.history(t, id), meeting.PutOut); n != 1 {
