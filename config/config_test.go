@@ -113,6 +113,25 @@ func TestNotYAML(t *testing.T) {
 	}
 }
 
+// TestBlocksOfText reads what YAML calls literal and folded scalars: the text, not
+// the sign before it.
+func TestBlocksOfText(t *testing.T) {
+	section := "site:\n  name: >-\n    Clinique\n    du Port\n  contact: |\n    the desk\n    01 23\n"
+	src := regexp.MustCompile(`(?m)^site:\n(  .*\n)+`).ReplaceAllString(string(config.Example), section)
+	f, faults := config.Parse("f", []byte(src))
+	for _, fault := range faults {
+		t.Error(fault)
+	}
+	if f.Site.Name != "Clinique du Port" || f.Site.Contact != "the desk\n01 23" {
+		t.Errorf("the site is called %q, and one asks at %q", f.Site.Name, f.Site.Contact)
+	}
+	bad := strings.Replace(string(config.Example), "grace: 1h", "grace: |\n    an hour", 1)
+	_, faults = config.Parse("f", []byte(bad))
+	if len(faults) != 1 || !strings.Contains(faults[0].What, "an hour") {
+		t.Errorf("a block that is no length of time has the faults %v", faults)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(config.Example)
 	f.Add([]byte("door: [\n"))
@@ -123,13 +142,18 @@ func TestSecret(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {
 		p := filepath.Join(dir, name)
-		if err := os.WriteFile(p, []byte(text), mode); err != nil {
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(p, mode); err != nil { // whatever the umask
 			t.Fatal(err)
 		}
 		return p
 	}
 	good := write("good", "s3cret\n", 0o600)
 	open := write("open", "s3cret\n", 0o644)
+	granted := write("granted", "s3cret\n", 0o440) // as systemd gives it to a user by an ACL
+	write("shared", "s3cret\n", 0o460)
 	t.Setenv("VESTIBULE_TEST_SECRET", "from env")
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	cases := []struct{ in, want, fault string }{
@@ -140,6 +164,10 @@ func TestSecret(t *testing.T) {
 		{"env:VESTIBULE_TEST_NONE", "", "is not set"},
 		{"cred:good", "s3cret", ""},
 		{"cred:../good", "s3cret", ""}, // a name, never a path
+		{"cred:granted", "s3cret", ""},
+		{"file:" + granted, "", "chmod 600"},
+		{"cred:open", "", "chmod 600"},
+		{"cred:shared", "", "chmod 600"},
 		{"s3cret", "", "file:PATH"},
 		{"", "", ""},
 	}

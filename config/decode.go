@@ -170,6 +170,11 @@ func (d *decoder) sequence(t *ast.SequenceNode, v reflect.Value, key string) {
 
 func (d *decoder) scalar(n ast.Node, v reflect.Value, key string) {
 	text := n.GetToken().Value
+	if block, ok := n.(*ast.LiteralNode); ok {
+		// The token of a block is its sign, | or >; no setting wants the line's
+		// end that a block keeps.
+		text = strings.TrimRight(block.Value.Value, "\n")
+	}
 	at := place(n)
 	switch p := v.Addr().Interface().(type) {
 	case *Secret:

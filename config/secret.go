@@ -25,6 +25,14 @@ func (s Secret) wellFormed() bool {
 	return ok && place != "" && (kind == "file" || kind == "env" || kind == "cred")
 }
 
+// What others may not do with a file that holds a secret. Where a service has a
+// user of its own, systemd lets that user read a credential by an ACL, whose mask
+// stands in the bits of the group (0440); nobody else gets into the folder.
+const (
+	ofFiles       = 0o077
+	ofCredentials = 0o037
+)
+
 // Read fetches the secret, without the newline that editors leave. Files that
 // others may read are refused: a secret that everybody can read is none.
 func (s Secret) Read() (string, error) {
@@ -47,18 +55,18 @@ func (s Secret) Read() (string, error) {
 		if dir == "" {
 			return "", errors.New("no systemd credentials here: LoadCredential= is missing in the unit")
 		}
-		return readFile(filepath.Join(dir, filepath.Base(place)))
+		return readFile(filepath.Join(dir, filepath.Base(place)), ofCredentials)
 	default:
-		return readFile(place)
+		return readFile(place, ofFiles)
 	}
 }
 
-func readFile(path string) (string, error) {
+func readFile(path string, forbidden os.FileMode) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if info.Mode().Perm()&forbidden != 0 {
 		return "", fmt.Errorf("%s can be read by others: chmod 600 it", path)
 	}
 	b, err := os.ReadFile(path)
