@@ -62,7 +62,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	case errors.As(err, &tooLarge{}):
 		s.log.InfoContext(r.Context(), "large request refused", slog.String("path", route(r)))
-		s.refuseAs(w, r, meeting.Refuse(meeting.Invalid), http.StatusRequestEntityTooLarge)
+		s.refuseAs(w, r, err, meeting.Refuse(meeting.Invalid), http.StatusRequestEntityTooLarge)
 		return
 	case errors.Is(err, store.ErrUnavailable):
 		s.log.ErrorContext(r.Context(), "store unavailable", slog.String("path", route(r)), slog.Any("error", err))
@@ -78,13 +78,13 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		// An answer of a provider that belongs elsewhere is no form to correct
 		// (T14).
 		s.log.InfoContext(r.Context(), "sign-in refused", slog.String("path", route(r)), slog.String("check", doubt.Check))
-		s.refuseAs(w, r, doubt.Refusal, http.StatusBadRequest)
+		s.refuseAs(w, r, err, doubt.Refusal, http.StatusBadRequest)
 		return
 	case errors.As(err, &no):
 		s.log.InfoContext(r.Context(), "refused", slog.String("path", route(r)), slog.String("reason", no.Reason.String()))
 	}
 	if no != nil {
-		s.refuse(w, r, no)
+		s.refuse(w, r, err, no)
 		return
 	}
 	ref := rand.Text()[:6]
@@ -122,15 +122,16 @@ func (s *Server) away(w http.ResponseWriter, r *http.Request, err error) {
 	})
 }
 
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *meeting.Refusal) {
+// refuse tells no as what has become of err.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error, no *meeting.Refusal) {
 	if no.Reason == meeting.Busy {
 		w.Header().Set("Retry-After", "5")
 	}
-	s.refuseAs(w, r, no, status(no.Reason))
+	s.refuseAs(w, r, err, no, status(no.Reason))
 }
 
 // refuseAs is refuse with a status of the caller's.
-func (s *Server) refuseAs(w http.ResponseWriter, r *http.Request, no *meeting.Refusal, code int) {
+func (s *Server) refuseAs(w http.ResponseWriter, r *http.Request, err error, no *meeting.Refusal, code int) {
 	switch {
 	case s.inRoom(r):
 		s.refuseInRoom(w, r, no)
@@ -144,7 +145,12 @@ func (s *Server) refuseAs(w http.ResponseWriter, r *http.Request, no *meeting.Re
 		return
 	}
 	p := web.Refused{Frame: s.frame(w, r), Reason: no.Reason}
-	if p.SignIn() {
+	var way from
+	switch {
+	case errors.As(err, &way):
+		// A guest has their ways in at the invitation; the hosts' would lose it.
+		p.Back = way.page
+	case p.SignIn():
 		p.Providers = s.ways()
 	}
 	s.write(w, r, code, p)

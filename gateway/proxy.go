@@ -188,7 +188,7 @@ func (c *carried) failed(w http.ResponseWriter, out *http.Request, err error) {
 		c.log.ErrorContext(out.Context(), "conference server unavailable", slog.String("error", "round trip failed"))
 	}
 	// Not out: it carries the inner Host.
-	c.refuse(w, c.asked, no)
+	c.refuse(w, c.asked, err, no)
 }
 
 // assert tells the backend who asks, in words that only the door can say (T26).

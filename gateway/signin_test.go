@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -36,5 +37,33 @@ func TestT14CrossedAnswers(t *testing.T) {
 		}
 		s.id.mu.Unlock()
 		v.want(v.get("/meetings"), http.StatusUnauthorized, what)
+	}
+}
+
+// TestARefusedGuestKeepsTheInvitation refuses somebody at the provider who came by
+// a link: the page leads back to the link and not into the hosts' sign-in, which
+// knows nothing of it. Who came without one signs in again.
+func TestARefusedGuestKeepsTheInvitation(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	m := s.host(doctor()).meet(nil, "Jane Doe")
+	link := m.links["Jane Doe"]
+	for _, from := range []string{link, ""} {
+		for _, answer := range []string{"access_denied", "login_required", "another state"} {
+			v := s.visit()
+			begun := v.want(v.post(from+"/signin", url.Values{"provider": {"hospital"}}), http.StatusOK, "signing in")
+			back := v.authorize(begun.to(), stranger())
+			back.Del("code")
+			back.Set("error", answer)
+			if answer == "another state" {
+				back.Set("state", "x")
+			}
+			got := v.get("/oidc/callback/hospital?" + back.Encode())
+			s.id.mu.Unlock()
+			leads, asks := strings.Contains(got.body, `href="`+link+`"`), strings.Contains(got.body, `action="/signin"`)
+			if want := from != ""; got.status < 400 || leads != want || asks != (!want && answer != "another state") {
+				t.Errorf("%s from %q: %d, leads back %v, asks to sign in %v", answer, from, got.status, leads, asks)
+			}
+		}
 	}
 }
