@@ -3,9 +3,11 @@ package gateway_test
 import (
 	"bufio"
 	"crypto/tls"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +82,24 @@ func rawGet(host, target, more string) string {
 	return "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n" + more + "\r\n"
 }
 
+// ways are the hosts that a page leads to, as a browser finds them: a backslash is
+// a slash to it, and tabs are nothing.
+func ways(t *testing.T, origin, body string) []string {
+	t.Helper()
+	base, err := url.Parse(origin + "/x/y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, m := range regexp.MustCompile(`(?:href|src|action)="([^"]*)"`).FindAllStringSubmatch(body, -1) {
+		to, err := url.Parse(strings.NewReplacer(`\`, "/", "\t", "", "\n", "", "\r", "").Replace(html.UnescapeString(m[1])))
+		if err == nil {
+			all = append(all, base.ResolveReference(to).Host)
+		}
+	}
+	return all
+}
+
 // elsewhere are ways to write an address that is not ours.
 func elsewhere() []string {
 	return []string{
@@ -143,6 +163,11 @@ func TestT19NoWayOut(t *testing.T) {
 				s.heard(origin, http.MethodGet, "/", ans)
 				if strings.Contains(ans.to(), "evil") && !strings.HasPrefix(ans.to(), "/") {
 					t.Errorf("GET %s at %s leads to %q", target, host, ans.to())
+				}
+				for _, to := range ways(t, origin, ans.body) {
+					if strings.Contains(to, "evil") {
+						t.Errorf("GET %s at %s shows a way to %s", target, host, to)
+					}
 				}
 				n++
 			}

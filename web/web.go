@@ -13,7 +13,9 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 
 	"vestibule/web/locale"
 )
@@ -73,6 +75,16 @@ func New(c Config) (*Pages, error) {
 	return p, nil
 }
 
+// here is the path of an address, for a link to the same page, as it was asked
+// for: with its slashes undone "/%2Fevil.example" would lead to another host (T19).
+func here(u *url.URL) string {
+	p := u.EscapedPath()
+	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") {
+		return "/"
+	}
+	return p
+}
+
 // sheet is what the layout is executed with.
 type sheet struct {
 	Frame
@@ -88,7 +100,7 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, page P
 		f.Lang = p.Lang(r)
 	}
 	if f.Path == "" {
-		f.Path = r.URL.Path
+		f.Path = here(r.URL)
 	}
 	var b bytes.Buffer
 	if err := p.render(&b, f, page); err != nil {
