@@ -179,7 +179,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.rise(w, r, ses, func(ses *session) { ses.prove(v.Invitation.ID, person) }); err != nil {
+	if err := s.rise(w, r, ses, s.attempt(w, r), func(ses *session) { ses.prove(v.Invitation.ID, person) }); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/i/"+link+"/name", http.StatusSeeOther)

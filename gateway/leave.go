@@ -28,6 +28,9 @@ func (s *Server) endSession(ctx context.Context, ses *session, leaves bool) erro
 	if err != nil {
 		return fmt.Errorf("ending session: %w", err)
 	}
+	if err := s.bury(ctx, ses); err != nil {
+		return err
+	}
 	if last := opened("", b); leaves && last != nil { // another tab was let in meanwhile
 		maps.DeleteFunc(last.Admissions, func(a string, _ meeting.ID) bool { return ses.Admissions[a] != "" })
 		return s.leaveAll(ctx, last.Admissions)

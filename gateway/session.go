@@ -46,6 +46,9 @@ type session struct {
 	Proofs map[string]meeting.Person `json:"proofs,omitempty"`
 	// Admissions are those made in this browser, and their meetings.
 	Admissions map[string]meeting.ID `json:"admissions,omitempty"`
+	// From is the session that this one rose from: for a while the form that it
+	// rose by is given that one's content again.
+	From string `json:"from,omitempty"`
 	// Agent is the kind of browser, for the list of one's own sign-ins.
 	Agent   string    `json:"agent,omitempty"`
 	Created time.Time `json:"created"`
@@ -111,21 +114,16 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request) string {
 // session answers the browser's session; an empty one when there is none.
 func (s *Server) session(ctx context.Context, r *http.Request) (*session, error) {
 	empty := &session{}
-	c, err := r.Cookie(sessionCookie)
-	if err != nil || len(c.Value) != 43 {
+	key := s.shown(r)
+	if key == "" {
 		return empty, nil
 	}
-	key := s.mac("session", c.Value)
 	ses, err := s.stored(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	if ses == nil || now.Sub(ses.Created) > s.c.SessionLife || now.Sub(ses.Seen) > s.c.SessionIdle {
-		s.recall.forget(key)
-		return empty, nil
-	}
-	if over, err := s.ended(ctx, ses.Login, ses.Began); err != nil || over {
+	if over, err := s.over(ctx, ses, now); err != nil || over {
 		if over {
 			s.recall.forget(key)
 		}
@@ -142,6 +140,25 @@ func (s *Server) session(ctx context.Context, r *http.Request) (*session, error)
 		_, err = s.keep(ctx, ses) // who was quicker has kept it fresh
 	}
 	return ses, err
+}
+
+// shown is the key of the session whose cookie the browser shows, whether there
+// is one or not; empty: it shows none.
+func (s *Server) shown(r *http.Request) string {
+	c, err := r.Cookie(sessionCookie)
+	if err != nil || len(c.Value) != 43 {
+		return ""
+	}
+	return s.mac("session", c.Value)
+}
+
+// over reports whether a session has ended: unused for too long, too old, or by
+// a sign-out at its provider.
+func (s *Server) over(ctx context.Context, ses *session, now time.Time) (bool, error) {
+	if ses == nil || now.Sub(ses.Created) > s.c.SessionLife || now.Sub(ses.Seen) > s.c.SessionIdle {
+		return true, nil
+	}
+	return s.ended(ctx, ses.Login, ses.Began)
 }
 
 // stored reads a session, nil where there is none.
@@ -277,27 +294,29 @@ func (ses *session) hint(r *http.Request) string {
 
 // rise changes what the browser's session may do, and gives it a new id for that
 // (T17, ASVS 7.2.4). The old one is taken, so that it is dead, and so that what
-// another tab wrote into it last is not lost.
-func (s *Server) rise(w http.ResponseWriter, r *http.Request, ses *session, change func(*session)) error {
-	ctx, now, was := r.Context(), &session{}, ses.key
-	if was != "" {
-		s.recall.forget(was)
-		b, err := s.c.Shelf.Take(ctx, "session", was, random())
-		if err != nil {
-			return fmt.Errorf("ending old session: %w", err)
-		}
-		if old := opened("", b); old != nil {
-			now = old // else it was ended meanwhile: nothing of it lives on
-		}
+// another tab wrote into it last is not lost. The same attempt, of a form that was
+// sent twice and whose first answer the browser dropped, rises to the same session
+// (T07).
+func (s *Server) rise(w http.ResponseWriter, r *http.Request, ses *session, attempt string, change func(*session)) error {
+	ctx, was := r.Context(), ses.key
+	v := random()
+	if attempt != "" {
+		was = s.shown(r) // its first answer may have ended what is shown
+		v = s.risen(was, attempt)
+	} else {
+		attempt = v
+	}
+	now, err := s.taken(ctx, was, attempt)
+	if err != nil {
+		return err
 	}
 	change(now)
-	v := random()
 	now.seal(r, v)
-	now.key, now.raw, now.Created, now.Agent = s.mac("session", v), nil, time.Now(), agent(r.UserAgent())
+	now.key, now.raw, now.Created, now.From, now.Agent = s.mac("session", v), nil, time.Now(), was, agent(r.UserAgent())
 	if now.Person != nil {
 		now.Created = now.Began // a mailbox proved on top makes a sign-in no longer
 	}
-	if _, err := s.keep(ctx, now); err != nil {
+	if _, err := s.keep(ctx, now); err != nil { // it may be there, by the same attempt
 		return err
 	}
 	if err := s.listSignIn(ctx, now, was); err != nil {
@@ -308,5 +327,41 @@ func (s *Server) rise(w http.ResponseWriter, r *http.Request, ses *session, chan
 	}
 	*ses = *now
 	setCookie(w, sessionCookie, v, s.c.SessionLife)
+	return nil
+}
+
+// risen is the cookie of the session to which an attempt rises.
+func (s *Server) risen(was, attempt string) string {
+	h := hmac.New(sha256.New, s.c.Secret)
+	h.Write([]byte("risen\x00" + was + "\x00" + attempt))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+// taken ends a session and answers what it held; nothing where it was ended
+// before, by another than this attempt: nothing of it lives on.
+func (s *Server) taken(ctx context.Context, key, attempt string) (*session, error) {
+	if key == "" {
+		return &session{}, nil
+	}
+	s.recall.forget(key)
+	b, err := s.c.Shelf.Take(ctx, "session", key, attempt)
+	if err != nil {
+		return nil, fmt.Errorf("ending old session: %w", err)
+	}
+	old := opened("", b)
+	if over, err := s.over(ctx, old, time.Now()); err != nil || over {
+		return &session{}, err
+	}
+	return old, s.bury(ctx, old)
+}
+
+// bury has nobody be given again what a session rose from.
+func (s *Server) bury(ctx context.Context, ses *session) error {
+	if ses.From == "" {
+		return nil
+	}
+	if err := s.c.Shelf.Delete(ctx, "session", ses.From); err != nil {
+		return fmt.Errorf("ending old session: %w", err)
+	}
 	return nil
 }

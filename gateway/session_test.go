@@ -75,6 +75,35 @@ func TestT17DeadSessionStaysDead(t *testing.T) {
 	s.dead(session, "/meetings")
 }
 
+// TestT07VerifyTwice presses the button under a code twice: the browser drops the
+// first answer with its cookie and sends the second form with the old one. The
+// host stays signed in, in one session; and once they signed out, neither form
+// nor cookie brings anything back.
+func TestT07VerifyTwice(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	m := s.host(doctor()).meet(nil, "Jane Doe")
+	g := s.host(surgeon())
+	code := s.ask(g, m, "Jane Doe")
+	old := g.cookie(doorOrigin, "__Host-door")
+	form := url.Values{"csrf": {g.csrf}, "attempt": {"twice"}, "code": {code}}
+	for range 2 {
+		g.plant(doorOrigin, "__Host-door", old)
+		g.want(g.send(g.form(m.links["Jane Doe"]+"/verify", form)), http.StatusSeeOther, "typing the code")
+	}
+	g.want(g.get("/meetings"), http.StatusOK, "the sign-in after pressing twice")
+	g.want(g.get(m.links["Jane Doe"]+"/name"), http.StatusOK, "what was proved after pressing twice")
+	if n := strings.Count(g.get("/sign-ins").body, `<li class="card">`); n != 1 {
+		t.Errorf("%d sign-ins are listed, want the one there is", n)
+	}
+	s.dead(old, "/meetings")
+
+	g.want(g.post("/signout", nil), http.StatusOK, "signing out")
+	g.plant(doorOrigin, "__Host-door", old)
+	g.send(g.form(m.links["Jane Doe"]+"/verify", form))
+	g.want(g.get("/meetings"), http.StatusUnauthorized, "the same form after signing out")
+}
+
 // TestT17NoProofMakesASignInLonger proves a mailbox shortly before a sign-in ends
 // by its absolute limit.
 func TestT17NoProofMakesASignInLonger(t *testing.T) {
@@ -100,7 +129,7 @@ func TestT17NoProofMakesASignInLonger(t *testing.T) {
 func TestSessionsEndAsTheSiteSays(t *testing.T) {
 	t.Parallel()
 	s := openWith(t, setup{idle: 16 * time.Minute, life: time.Hour})
-	m := s.host(doctor()).meet(nil, "Jane Doe")
+	m := s.host(doctor()).meet(nil, "Jane Doe", "John Roe")
 	later := func(v *visitor, by time.Duration, change func(context.Context, *gateway.Server, string, time.Duration) error) {
 		t.Helper()
 		if err := change(t.Context(), s.Gateway, v.cookie(doorOrigin, "__Host-door"), by); err != nil {
@@ -117,6 +146,13 @@ func TestSessionsEndAsTheSiteSays(t *testing.T) {
 	h.want(h.get("/meetings"), http.StatusUnauthorized, "unused for longer")
 	later(guest, 17*time.Minute, gateway.Rest)
 	guest.want(guest.get(m.links["Jane Doe"]+"/name"), http.StatusSeeOther, "a proof unused for longer")
+
+	// Nor does a code that is typed then bring the sign-in back.
+	tired := s.host(stranger())
+	code := s.ask(tired, m, "John Roe")
+	later(tired, 17*time.Minute, gateway.Rest)
+	tired.want(tired.post(m.links["John Roe"]+"/verify", url.Values{"code": {code}}), http.StatusSeeOther, "typing a code")
+	tired.want(tired.get("/meetings"), http.StatusUnauthorized, "signed in again by a code")
 
 	later(old, 59*time.Minute, gateway.Age)
 	old.want(old.get("/meetings"), http.StatusOK, "used all the time, for a little less than the site gives")

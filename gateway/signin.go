@@ -161,7 +161,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	err = s.rise(w, r, ses, func(ses *session) {
+	err = s.rise(w, r, ses, "", func(ses *session) {
 		if another(ses) {
 			*ses = session{} // sat down at this browser
 		}

@@ -31,7 +31,7 @@ func (s *Server) listSignIn(ctx context.Context, ses *session, was string) error
 		if err != nil {
 			return err
 		}
-		keys = append(slices.DeleteFunc(keys, func(k string) bool { return k == was }), ses.key)
+		keys = append(slices.DeleteFunc(keys, func(k string) bool { return k == was || k == ses.key }), ses.key)
 		over := max(0, len(keys)-maxSignIns)
 		b, err := json.Marshal(keys[over:])
 		if err != nil {
