@@ -109,6 +109,7 @@ unit: room axe
 	done
 	$(call say,tests of ten thousands of steps: without the race detector, which would take minutes)
 	go test -run 'TestT39|TestT44' ./lobby
+	go test -run 'TestT10TimesTellNothing|TestT19NoWayOut|TestT61AbandonedWaiters' ./gateway
 	$(call say,a hundred expulsions from a running meeting, timed without the race detector)
 	cd deploy/demo && go test -run TestT37HundredExpelled -v ./sfu
 

@@ -144,6 +144,9 @@ func TestT19NoWayOut(t *testing.T) {
 		t.Errorf("there are %d lines, want more than those of oauth2-proxy", len(lines))
 	}
 	for i, e := range lines {
+		if i%every != 0 {
+			continue
+		}
 		all := url.Values{}
 		for _, name := range names {
 			all.Set(name, e)
@@ -185,7 +188,7 @@ func TestT19NoWayOut(t *testing.T) {
 		g.redeem(e)
 		h.post(m.path("/lock"), form)
 	}
-	if n < 3600 {
+	if n < 3600/every {
 		t.Errorf("%d addresses were tried", n)
 	}
 }

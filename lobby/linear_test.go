@@ -207,7 +207,7 @@ func TestT44Linearizable(t *testing.T) {
 	const moves, actors, invited = 34, 6, 6
 	meetings := 500
 	if raced {
-		meetings = 50
+		meetings = 20
 	}
 	everyStore(t, func(t *testing.T, k keeper) {
 		d := doors(t, 2, k)

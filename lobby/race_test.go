@@ -3,5 +3,5 @@
 package lobby_test
 
 // raced is whether the race detector runs, which makes everything six times
-// slower: long histories are then a tenth as long. `make unit` runs them whole.
+// slower: long histories are then much shorter. `make unit` runs them whole.
 const raced = true

@@ -222,7 +222,7 @@ func (f *floor) agrees() error {
 func TestT39RosterIsTheConnections(t *testing.T) {
 	steps, long := 0, 100
 	if raced {
-		long = 20 // `make unit` runs it whole
+		long = 10 // `make unit` runs it whole
 	}
 	rapid.Check(t, func(r *rapid.T) {
 		type move struct{ What, Who, Node int }
