@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
-	"github.com/pion/srtp/v3"
 )
 
 // comfortNoise is the payload type of RFC 3389: the device says that nobody
@@ -26,8 +25,7 @@ type receiver struct {
 	locked       bool
 
 	keys  *Keys
-	cage  *srtp.Context // nil in the clear
-	wrong int           // packets since cage was made that did not open
+	cage  *cage // nil in the clear
 	plain []byte
 
 	header rtp.Header
@@ -53,20 +51,17 @@ const silent = 500 * time.Millisecond
 // speak first.
 const regain = 3 * time.Second
 
-// maxWrong bounds what strangers' SSRCs leave behind in the cage.
-const maxWrong = 64
-
 // agree takes what signalling agreed on. Another address, or another key of the
 // device's, makes the lock fall; the same ones leave it.
 func (r *receiver) agree(remote netip.AddrPort, f Format, k *Keys) error {
 	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
 	same := k.opensAs(r.keys)
 	if !same {
-		cage, err := k.opens()
+		cage, err := k.cage()
 		if err != nil {
 			return err
 		}
-		r.cage, r.wrong = cage, 0
+		r.cage = cage
 	}
 	if remote != r.remote || !same {
 		r.remote, r.locked = remote, false
@@ -126,8 +121,7 @@ func (r *receiver) open(b []byte, from netip.AddrPort, now time.Time) ([]byte, b
 		return nil, false
 	}
 	if r.cage != nil {
-		if b, err = r.cage.DecryptRTP(r.plain[:0], b, h); err != nil {
-			r.refresh()
+		if b, err = r.cage.packet(r.plain[:0], b, h, r.ssrc); err != nil {
 			return nil, false
 		}
 		r.plain = b
@@ -156,26 +150,6 @@ func (r *receiver) mayChange(now time.Time) bool {
 	before := r.other
 	r.other = change{ssrc: r.header.SSRC, seq: r.header.SequenceNumber}
 	return before == change{ssrc: r.header.SSRC, seq: r.header.SequenceNumber - 1}
-}
-
-// refresh makes a new cage after many packets that did not open, for the old
-// one remembers the SSRC of each. Before the first lock there is nothing to lose,
-// and where a lock has fallen only how often the device's numbers have wrapped;
-// under a lock the SSRC is compared first.
-func (r *receiver) refresh() {
-	if r.locked {
-		return
-	}
-	if r.wrong++; r.wrong < maxWrong {
-		return
-	}
-	r.wrong = 0
-	if cage, err := r.keys.opens(); err == nil {
-		if wraps, ok := r.cage.ROC(r.ssrc); ok {
-			cage.SetROC(r.ssrc, wraps)
-		}
-		r.cage = cage
-	}
 }
 
 // order counts what is missing between sequence numbers.

@@ -60,7 +60,7 @@ func (r *receiver) report(b []byte, from netip.AddrPort, now time.Time) {
 		return
 	}
 	if r.cage != nil {
-		if _, err := r.cage.DecryptRTCP(nil, b, nil); err != nil {
+		if err := r.cage.report(b); err != nil {
 			r.stats.Foreign++
 			return
 		}

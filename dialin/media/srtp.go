@@ -89,11 +89,24 @@ func (k *Keys) seals() (*srtp.Context, error) {
 	return k.context(k.Local)
 }
 
-// opens returns what decrypts, and refuses what was heard before.
-func (k *Keys) opens() (*srtp.Context, error) {
+// cage returns what decrypts; nil keys return nil: in the clear.
+func (k *Keys) cage() (*cage, error) {
 	if k == nil {
 		return nil, nil
 	}
+	sound, err := k.opens()
+	if err != nil {
+		return nil, err
+	}
+	reports, err := k.opens()
+	if err != nil {
+		return nil, err
+	}
+	return &cage{keys: k, sound: sound, reports: reports}, nil
+}
+
+// opens returns one half of a cage, which refuses what was heard before.
+func (k *Keys) opens() (*srtp.Context, error) {
 	return k.context(k.Remote, srtp.SRTPReplayProtection(128), srtp.SRTCPReplayProtection(128))
 }
 

@@ -131,3 +131,45 @@ func TestEncryptionGoesOnAcrossReinvites(t *testing.T) {
 		ours()
 	})
 }
+
+// However many SSRCs are named on a call, few are remembered: of whoever has not
+// the key none, and of the device, which has it, the newest. Its sound goes on.
+func TestT51SSRCsAreNotHoarded(t *testing.T) {
+	const names = 2000
+	for _, p := range []media.Profile{media.AES80, media.GCM128} {
+		k := &media.Keys{Profile: p, Local: make([]byte, p.KeySize()), Remote: bytes.Repeat([]byte{1}, p.KeySize())}
+		report := func(ssrc uint32) []byte {
+			return []byte{0x80, 201, 0, 1, byte(ssrc >> 24), byte(ssrc >> 16), byte(ssrc >> 8), byte(ssrc)}
+		}
+		empty := func(ssrc uint32) []byte { // all of it is padding: it opens, and is no sound
+			b := rtp(0, 1, 160, ssrc, []byte{0, 0, 0, 9})
+			b[0] |= 0x20
+			return b
+		}
+		c := media.NewCall(device, ulaw, k)
+		for ssrc := range uint32(names) {
+			for _, b := range [][]byte{c.Seal(report(ssrc)), c.Seal(empty(ssrc))} {
+				b[len(b)-1] ^= 1
+				c.Packet(b, device)
+			}
+		}
+		if sound, reports := c.Remembers(names); sound+reports > 0 {
+			t.Errorf("profile %d: of strangers %d SSRCs of sound and %d of reports are kept", p, sound, reports)
+		}
+		for ssrc := range uint32(names) {
+			c.Packet(c.Seal(report(ssrc)), device)
+			c.Packet(c.Seal(empty(ssrc)), device)
+		}
+		if sound, reports := c.Remembers(names); sound == 0 || reports == 0 || sound > 65 || reports > 65 {
+			t.Errorf("profile %d: of the device %d SSRCs of sound and %d of reports are kept, want 1 to 65", p, sound, reports)
+		}
+		again := c.Seal(report(names))
+		was := c.Foreign()
+		c.Packet(again, device)
+		c.Packet(again, device)
+		if got := c.Foreign() - was; got != 1 {
+			t.Errorf("profile %d: of a report sent twice %d are refused", p, got)
+		}
+		c.Round(rtp(0, 0, 0, names, make([]byte, 160)), device) // panics where it is refused
+	}
+}
