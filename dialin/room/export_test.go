@@ -1,11 +1,19 @@
 package room
 
 import (
+	"context"
 	"encoding/binary"
+	"net"
 	"time"
 
 	"vestibule/dialin/media"
 )
+
+// Wire is the door's signalling over a connection.
+func Wire(ctx context.Context, c net.Conn) net.Conn {
+	w, _ := wired(ctx, c, nil)
+	return w
+}
 
 // Speaker is a voice without a network.
 type Speaker struct {

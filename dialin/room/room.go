@@ -69,7 +69,7 @@ func (r *Rooms) Join(ctx context.Context, g conference.Grants) (media.Leg, error
 		return nil, fmt.Errorf("joining as admission %s: %w", g.Admission, err)
 	}
 	// The conference client reconnects with the context it joined with.
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	own, cancel := stay(context.WithoutCancel(ctx))
 	l := r.leg(g, cancel)
 	l.remove = func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(own), goodbye)

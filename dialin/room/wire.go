@@ -11,6 +11,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/livekit/protocol/livekit"
@@ -35,11 +36,13 @@ var dialer = sync.OnceValue(func() *atomic.Pointer[x509.CertPool] {
 	d := *websocket.DefaultDialer
 	d.Proxy = nil // what the environment says is for going out, not in
 	d.NetDialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		return wired((&net.Dialer{}).DialContext(ctx, network, address))
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		return wired(ctx, c, err)
 	}
 	d.NetDialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		t := tls.Dialer{Config: &tls.Config{RootCAs: roots.Load(), MinVersion: tls.VersionTLS12}}
-		return wired(t.DialContext(ctx, network, address))
+		c, err := t.DialContext(ctx, network, address)
+		return wired(ctx, c, err)
 	}
 	websocket.DefaultDialer = &d
 	return roots
@@ -56,6 +59,10 @@ type wire struct {
 	// ready is what was looked at and not yet handed out.
 	ready []byte
 	step  step
+	// hurried: the first message is being waited for.
+	hurried bool
+	// deaf has the wire not end with the stay any more.
+	deaf func() bool
 }
 
 // step is how far a wire has been looked at.
@@ -67,11 +74,32 @@ const (
 	through             // the rest is none of our business
 )
 
-func wired(c net.Conn, err error) (net.Conn, error) {
+func wired(ctx context.Context, c net.Conn, err error) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wire{Conn: c, r: bufio.NewReader(c)}, nil
+	w := &wire{Conn: c, r: bufio.NewReader(c), deaf: func() bool { return true }}
+	if life, ok := ctx.Value(whole{}).(context.Context); ok {
+		w.deaf = context.AfterFunc(life, func() { _ = c.Close() })
+	}
+	return w, nil
+}
+
+// whole is the key of the context of a caller's whole stay within the contexts of
+// single connections. Those end with the upgrade, and the client waits for the
+// first message without any: so the wire itself ends with the stay.
+type whole struct{}
+
+// stay is a context that the wires dialled with it end with.
+func stay(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	return context.WithValue(ctx, whole{}, ctx), cancel
+}
+
+// Close implements net.Conn.
+func (w *wire) Close() error {
+	w.deaf()
+	return w.Conn.Close()
 }
 
 // Read implements net.Conn.
@@ -117,10 +145,25 @@ const (
 	control     = 0x08
 	// greeting bounds the first message: it lists everybody in the room.
 	greeting = 4 << 20
+	// greetTime is how long it may take. The client itself would wait for it
+	// for good, when it reconnects to a server that froze right after the
+	// upgrade.
+	greetTime = 10 * time.Second
 )
 
 // greet reads a frame, and ends the looking at the first that is of a message.
 func (w *wire) greet() error {
+	if !w.hurried {
+		w.hurried = true
+		if err := w.SetReadDeadline(time.Now().Add(greetTime)); err != nil {
+			return err
+		}
+	}
+	defer func() {
+		if w.step == through {
+			_ = w.SetReadDeadline(time.Time{}) // what cannot be set has ended
+		}
+	}()
 	head, size, err := w.head()
 	if err != nil {
 		return err
