@@ -103,7 +103,7 @@ func (l *Leg) Speak(pcm []int16) { l.own.say(pcm) }
 
 // Ready lets a caller be in the room, Torn out of its reach.
 func (l *Leg) Ready()       { l.party.ready(l.leg) }
-func (l *Leg) Torn(on bool) { l.party.torn(l.leg, on) }
+func (l *Leg) Torn(on bool) { l.party.torn(l.leg, on, l.p.now) }
 
 // Ear is whom the room's voices are sent to.
 func (p *Party) Ear() string {

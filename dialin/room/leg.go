@@ -106,9 +106,13 @@ func (l *leg) hear(pcm []int16, now time.Time) {
 // bearable is how long nobody is told that the room is out of reach.
 const bearable = 3 * time.Second
 
+// holdTone is made once: it is long, and everybody waits when the conference
+// server is away.
+var holdTone = sync.OnceValue(media.HoldTone)
+
 // wait adds the tone of who waits: silence alone sounds as if the line were dead.
 func (l *leg) wait(sum []int32) {
-	tone := media.HoldTone()
+	tone := holdTone()
 	for i := range sum {
 		sum[i] += int32(tone[l.hold])
 		l.hold = (l.hold + 1) % len(tone)
@@ -305,7 +309,7 @@ func (l *leg) setTorn(on bool) {
 	l.torn = on
 	l.breaks++
 	l.mu.Unlock()
-	l.party.torn(l, on)
+	l.party.torn(l, on, time.Now())
 	l.look()
 }
 

@@ -81,11 +81,11 @@ func (p *party) ready(l *leg) {
 }
 
 // torn says that the room cannot reach a caller for now, or can again.
-func (p *party) torn(l *leg, on bool) {
+func (p *party) torn(l *leg, on bool, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l.fit = false; on != l.away { // a line that broke may hear nothing after it is back
-		l.away, l.since = on, time.Now()
+		l.away, l.since = on, now
 	}
 	p.well, p.silence = time.Time{}, time.Time{}
 	if p.settle(); !on && p.ear == l {

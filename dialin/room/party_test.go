@@ -254,3 +254,24 @@ func TestTwentySpeakersAreHeard(t *testing.T) {
 
 // hertzOf is what the i-th speaker says.
 func hertzOf(i int) float64 { return 400 + 130*float64(i) }
+
+// Who is out of the room's reach hears the tone of who waits, and costs no more
+// than who is in it: when the conference server is away, all of them wait.
+func TestWaitingCostsNothing(t *testing.T) {
+	party := room.NewParty()
+	a := party.Join("a")
+	a.Torn(true)
+	party.Pass(time.Minute)
+	frame, loudest := make([]int16, 160), int16(0)
+	if n := testing.AllocsPerRun(250, func() {
+		a.Hear(frame)
+		for _, v := range frame {
+			loudest = max(loudest, v)
+		}
+	}); n > 0 {
+		t.Errorf("each frame of who waits takes %.1f allocations", n)
+	}
+	if loudest < 100 {
+		t.Errorf("the tone of who waits is as loud as %d", loudest)
+	}
+}
