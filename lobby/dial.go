@@ -212,8 +212,14 @@ func (l *Lobby) dialTry(ctx context.Context, number, code, from string, c Caller
 	if c.Crowd != "" {
 		from = l.dialSource(c.Crowd)
 	}
+	invitation := l.owner(s, code)
+	if v := s.Invitations[invitation]; v.Shared {
+		if err := l.sharedCall(ctx, id, &v, from); err != nil {
+			return "", "", err
+		}
+	}
 	try := meeting.DialTry{From: from, Paired: c.Paired}
-	admission, err := l.dialIn(ctx, id, l.owner(s, code), code, try, c, now)
+	admission, err := l.dialIn(ctx, id, invitation, code, try, c, now)
 	if err != nil {
 		return "", "", err
 	}

@@ -2,7 +2,9 @@ package lobby
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"time"
 
@@ -84,6 +86,35 @@ func (l *Lobby) strange(id meeting.ID, c Caller) Arrival {
 		Device: hex.EncodeToString(l.mac("dial-shared", []byte(id), []byte(c.Call))[:16]),
 		Name:   or(c.Line.Claims, c.Line.Kind), Agent: c.Line.Agent, Consent: true, Line: c.Line, Call: c.Call,
 	}
+}
+
+// Bounds of the calls by one shared code in an hour, and of those that one source
+// may make of them. Each call is a person of its own, whom the meeting remembers
+// until it is forgotten: without a bound, one telephone that redials all day makes
+// it too large to be read. A new code begins anew.
+const (
+	sharedCalls       = 240
+	sharedCallsSource = 120
+	sharedWindow      = time.Hour
+)
+
+// sharedCall counts a call by a shared code, or refuses it.
+func (l *Lobby) sharedCall(ctx context.Context, id meeting.ID, v *meeting.Invitation, from string) error {
+	gen := binary.BigEndian.AppendUint32(nil, v.Generation)
+	code := hex.EncodeToString(l.mac("shared-calls", []byte(id), gen)[:16])
+	for _, b := range []struct {
+		key   string
+		limit int
+	}{{code + from, sharedCallsSource}, {code, sharedCalls}} {
+		left, err := l.c.Shelf.Count(ctx, "shared-call", b.key, b.limit, sharedWindow)
+		if err != nil {
+			return fmt.Errorf("counting calls by a shared code: %w", err)
+		}
+		if !left {
+			return meeting.Refuse(meeting.TooMany)
+		}
+	}
+	return nil
 }
 
 // clear gives back the seats of those who have gone, once all of a link or code

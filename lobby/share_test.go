@@ -162,6 +162,52 @@ func TestSharedCodeIsBounded(t *testing.T) {
 	}
 }
 
+// Each call by a shared code is remembered with the meeting, so that there is an end
+// to them: for one source before all others are shut out, and for all. A new code
+// begins anew.
+func TestSharedCodeIsNotRedialledWithoutEnd(t *testing.T) {
+	s, id := sharing(t)
+	p := s.shares(t, id)
+	calls := 0
+	redials := func(p phone, source string, n int) (accepted int) {
+		t.Helper()
+		for range n {
+			calls++
+			a, err := s.dial(t, p, caller(fmt.Sprint("redial", calls), source))
+			if reason(err) == meeting.TooMany {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			accepted++
+			if err := s.Leave(t.Context(), id, a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return accepted
+	}
+	if got := redials(p, "192.0.2.1", 200); got != 120 {
+		t.Errorf("one source calls %d times, want 120", got)
+	}
+	if got := redials(p, "192.0.2.2", 20); got != 20 {
+		t.Errorf("beside it another calls %d times, want 20", got)
+	}
+	if got := redials(p, "192.0.2.3", 200); got != 100 {
+		t.Errorf("the third calls %d times, want 100", got)
+	}
+	snap, err := s.Snapshot(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(snap.Admissions); n > 250 {
+		t.Errorf("the meeting remembers %d", n)
+	}
+	if got := redials(s.shares(t, id), "192.0.2.1", 1); got != 1 {
+		t.Error("a new code is used up as well")
+	}
+}
+
 // Where the site does not let them, no host opens a shared code, and one that
 // was open before opens nothing.
 func TestSharedCodesAreOffUnlessAllowed(t *testing.T) {
