@@ -241,14 +241,21 @@ func (s *Server) callerOf(r *request, c *Call) lobby.Caller {
 	// guesser from the others (RFC 3325). Who withholds it is not kept out for
 	// what the others who do have dialled; but where a meeting is guessed at,
 	// they have one patience between them: each call would be a new one.
-	number := r.asserted()
+	number, private := r.asserted()
 	if number == "" {
 		caller.Crowd = caller.Source + ":withheld"
 		caller.Source += ":call:" + c.id
-		return caller
+	} else {
+		caller.Source += ":" + number
 	}
-	caller.Source += ":" + number
-	caller.Line.Claims = strings.TrimSpace(name + " " + number)
+	switch {
+	case !private:
+		caller.Line.Claims = strings.TrimSpace(name + " " + number)
+	case r.nameless():
+		caller.Line.Claims = name // "Anonymous"
+	default:
+		caller.Line.Claims = "" // a name that was to be taken out on the way
+	}
 	return caller
 }
 
@@ -259,25 +266,6 @@ func unquoted(s string) string {
 		s = s[1 : len(s)-1]
 	}
 	return strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(s)
-}
-
-// asserted is the caller's number as a trunk vouches for it, else as it says.
-func (r *request) asserted() string {
-	v := r.header("P-Asserted-Identity")
-	for _, scheme := range []string{"sips:", "sip:", "tel:"} {
-		if _, rest, ok := strings.Cut(v, scheme); ok {
-			if i := strings.IndexAny(rest, "@;>"); i >= 0 {
-				rest = rest[:i]
-			}
-			if tokens([]string{rest}) {
-				return rest
-			}
-		}
-	}
-	if u := r.From().Address.User; tokens([]string{u}) {
-		return u
-	}
-	return ""
 }
 
 // target is the URI that our requests name. Only its text is used: they are
