@@ -66,7 +66,7 @@ const (
 	maxConnsSource = 64
 	firstWord      = 15 * time.Second // to say something at all
 	pause          = time.Minute      // between words, without a call
-	idle           = 45 * time.Minute // longer than any session timer of ours
+	idle           = 45 * time.Minute // of a peer's, without a call
 	forever        = 24 * time.Hour   // of a connection of ours, which ends with its call
 	writeTime      = 2 * time.Second
 )
@@ -216,12 +216,14 @@ func (s *Server) accept(ctx context.Context, l listener) error {
 	}
 }
 
-// converse reads a connection that somebody opened. Without a call only a peer's
-// stays when nothing is said.
+// converse reads a connection that somebody opened. It stays with its calls:
+// whether those live is asked by other means, and many a device says nothing
+// between the ACK and the BYE. Without a call only a peer's stays when nothing is
+// said, for a while.
 func (s *Server) converse(ctx context.Context, p *peer, c net.Conn, known *Peer) {
 	p.send = streamSend(c)
 	s.stream(ctx, p, c, func(silent time.Duration) bool {
-		return silent < idle && (known != nil || p.calls.Load() > 0)
+		return p.calls.Load() > 0 || known != nil && silent < idle
 	})
 }
 
