@@ -74,6 +74,7 @@ func (c *Call) confirm(res *sip.Response, branch string, seq uint32, p *peer) {
 		them = res.To().Value()
 	} else {
 		own = newBranch()
+		c.follow(res)
 	}
 	b := c.compose("ACK", own, them, seq, nil, nil)
 	c.s.acknowledge(branch, b, p)
@@ -124,7 +125,7 @@ func (c *Call) write(method, branch string, seq uint32, body []byte, headers []s
 
 func (c *Call) compose(method, branch, them string, seq uint32, body []byte, headers []string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s SIP/2.0\r\n", method, c.uri)
+	fmt.Fprintf(&b, "%s %s SIP/2.0\r\n", method, c.address())
 	fmt.Fprintf(&b, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", c.home.proto, c.whereabouts(), branch)
 	b.WriteString("Max-Forwards: 70\r\n")
 	for _, r := range c.routes {
@@ -137,6 +138,20 @@ func (c *Call) compose(method, branch, them string, seq uint32, body []byte, hea
 	}
 	finish(&b, body, headers)
 	return b.Bytes()
+}
+
+// follow takes the Contact of a yes to a request of ours (RFC 3261 §12.2.1.2).
+func (c *Call) follow(res *sip.Response) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.uri = contactOf(res.Contact(), c.uri)
+}
+
+// address is what our requests name: the other side's newest Contact.
+func (c *Call) address() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.uri
 }
 
 func (c *Call) whereabouts() string {

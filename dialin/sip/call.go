@@ -38,7 +38,6 @@ type Call struct {
 	local     netip.Addr // where we are, as the device sees us
 
 	callID, localTag, remoteTag string
-	uri                         string   // of our requests
 	routes                      []string // Record-Route, as it came
 	updates                     bool     // the device takes UPDATE
 	acked, gone                 chan struct{}
@@ -48,7 +47,8 @@ type Call struct {
 	seq                         uint32
 
 	mu        sync.Mutex
-	peer      *peer // where the newest request came from; guarded by mu, as all below
+	peer      *peer  // where the newest request came from; guarded by mu, as all below
+	uri       string // of our requests
 	remoteSeq uint32
 	localSeq  uint32
 	offer     *offer // as agreed; nil before a late answer

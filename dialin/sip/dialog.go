@@ -104,15 +104,19 @@ func (c *Call) ack(r *request) {
 	c.ackOnce.Do(func() { close(c.acked) })
 }
 
-// lateAnswer takes the answer to our offer out of an ACK. c.mu is held.
-func (c *Call) lateAnswer(r *request) {
-	b := r.body("application/sdp")
+// lateAnswer takes the answer to our offer out of an ACK, or out of the answer to
+// a re-INVITE of ours. c.mu is held.
+func (c *Call) lateAnswer(m headed) {
+	b := body(m, "application/sdp")
 	if b == nil {
 		return
 	}
 	o, err := readOffer(b, c.secrecy)
 	if err != nil || o.crypto.profile != c.offering() {
 		return
+	}
+	if c.asking && c.offer.hold {
+		o.hold, o.direction = true, c.offer.direction // on hold we offered no more, so they take no more
 	}
 	c.agree(o)
 }
@@ -204,6 +208,7 @@ func (c *Call) change(r *request) ([]byte, int) {
 	if c.ended {
 		return nil, 481
 	}
+	c.uri = contactOf(r.Contact(), c.uri) // RFC 3261 §12.2.2, RFC 3311 §5.2
 	if every, tooShort := r.interval(c.s.shortest); !tooShort && every.every != 0 {
 		c.every = every
 	}
@@ -311,12 +316,18 @@ func (c *Call) refresh(ctx context.Context) bool {
 	c.mu.Unlock()
 	res := c.ask(ctx, method, said, headers...)
 	if res != nil && c.target != nil {
-		if h := c.target.prove(res, method, c.uri); h != "" {
+		if h := c.target.prove(res, method, c.address()); h != "" {
 			res = c.ask(ctx, method, said, append(headers, h)...)
 		}
 	}
+	if res != nil && res.StatusCode < 300 {
+		c.follow(res)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if method == "INVITE" && res != nil && res.StatusCode < 300 && !c.ended {
+		c.lateAnswer(res)
+	}
 	c.asking = false
 	switch {
 	case res == nil || res.StatusCode == sip.StatusRequestTimeout || res.StatusCode == 481:

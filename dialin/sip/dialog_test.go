@@ -155,3 +155,36 @@ func TestDeadLinesEnd(t *testing.T) {
 	p.asked("BYE", 10*time.Second)
 	<-c.Gone()
 }
+
+// A device that moves says where to with its next change, and hears us there
+// (RFC 3261 §12.2); a change that is refused moves nobody.
+func TestTargetsAreRefreshed(t *testing.T) {
+	d, calls := operator(t, nil)
+	p := dial(t, d, "udp")
+	p.call(meetingURI, p.sdp())
+	c := within(t, calls)
+	p.confirm(p.again("INVITE", p.sdp(), "Contact: <sip:first@127.0.0.1>"), "")
+	if r := p.again("INVITE", p.sdp("m=audio PORT RTP/AVP 18"), "Contact: <sip:refused@127.0.0.1>"); r.code != 488 {
+		t.Fatalf("a change to an unknown codec = %q, want 488", r.start)
+	}
+	ends := func(c answered, p *phone, want string) {
+		t.Helper()
+		go c.Hangup(t.Context())
+		if r := p.asked("BYE", 5*time.Second); r.start != "BYE "+want+" SIP/2.0" {
+			t.Errorf("the door says goodbye by %q, want to %s", r.start, want)
+		} else {
+			p.answer(r, "200 OK")
+		}
+	}
+	ends(c, p, "sip:first@127.0.0.1")
+	p = dial(t, d, "udp")
+	p.call(meetingURI, p.sdp())
+	c = within(t, calls)
+	if r := p.again("UPDATE", "", "Contact: <sip:second@127.0.0.1>"); r.code != 200 {
+		t.Fatalf("UPDATE = %q", r.start)
+	}
+	if r := p.again("INFO", "7", "Content-Type: application/dtmf", "Contact: <sip:third@127.0.0.1>"); r.code != 200 {
+		t.Fatalf("INFO = %q", r.start)
+	}
+	ends(c, p, "sip:second@127.0.0.1")
+}

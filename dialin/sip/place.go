@@ -92,7 +92,7 @@ func (c *Call) place(ctx context.Context, headers []string) error {
 		case res.StatusCode < 300:
 			return c.agreedBy(res)
 		case proof == "" && (res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired):
-			if proof = c.target.prove(res, "INVITE", c.uri); proof == "" {
+			if proof = c.target.prove(res, "INVITE", c.address()); proof == "" {
 				return fmt.Errorf("sip: the conference server answers %d", res.StatusCode)
 			}
 		case res.StatusCode == tooSmall:
@@ -232,6 +232,8 @@ func (c *Call) learn(res *sip.Response) bool {
 	for _, h := range slices.Backward(res.GetHeaders("Record-Route")) {
 		c.routes = append(c.routes, h.Value())
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.uri = contactOf(res.Contact(), c.uri)
 	return true
 }

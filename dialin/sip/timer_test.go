@@ -12,10 +12,19 @@ import (
 // answer says yes or no to a request of the door's.
 func (p *phone) answer(r reply, status string, lines ...string) {
 	p.t.Helper()
+	p.agree(r, status, "", lines...)
+}
+
+// agree is answer with SDP.
+func (p *phone) agree(r reply, status, sdp string, lines ...string) {
+	p.t.Helper()
+	if sdp != "" {
+		lines = append(lines, "Content-Type: application/sdp")
+	}
 	head := append([]string{
 		"SIP/2.0 " + status, "Via: " + r.get("via"), "From: " + r.get("from"), "To: " + r.get("to"), "Call-ID: " + r.get("call-id"), "CSeq: " + r.get("cseq"),
 	}, lines...)
-	p.raw(strings.Join(append(head, "Content-Length: 0"), "\r\n") + "\r\n\r\n")
+	p.raw(strings.Join(append(head, fmt.Sprintf("Content-Length: %d", len(sdp))), "\r\n") + "\r\n\r\n" + sdp)
 }
 
 // request is the next request of the door's.
@@ -95,5 +104,47 @@ func TestOldHold(t *testing.T) {
 		if got := p.heard.Load() > before+2; got != sends {
 			t.Errorf("the door sends: %v, want %v", got, sends)
 		}
+	}
+}
+
+// A refresh of ours may be answered with a change: another port, hold, another
+// key. What does not fit our offer changes nothing.
+func TestRefreshesAreAgreedTo(t *testing.T) {
+	key := "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + key80
+	for name, audio := range map[string][]string{"clear": {"m=audio PORT RTP/AVP 0"}, "encrypted": {"m=audio PORT RTP/SAVP 0", key}} {
+		t.Run(name, func(t *testing.T) {
+			d, calls := operator(t, nil, func(s *sip.Server) { sip.Shorten(s, time.Second) })
+			p, moved := dial(t, d, "udp"), dial(t, d, "udp")
+			p.call(meetingURI, p.sdp(audio...), "Supported: timer", "Session-Expires: 2;refresher=uas", "Allow: INVITE")
+			c := within(t, calls)
+			agree := func(sdp string) {
+				t.Helper()
+				p.agree(p.asked("INVITE", 10*time.Second), "200 OK", sdp, "Session-Expires: 2;refresher=uac", "Contact: <sip:moved@127.0.0.1>")
+				if r := p.asked("ACK", 5*time.Second); !strings.HasPrefix(r.start, "ACK sip:moved@127.0.0.1 ") {
+					t.Errorf("the answer from another Contact is confirmed by %q", r.start)
+				}
+			}
+			agree(p.sdp(append(audio, "a=inactive")...))
+			if p.sends() {
+				t.Error("the door sends on hold")
+			}
+			agree(p.sdp(append(audio, "a=sendrecv")...))
+			if p.sends() {
+				t.Error("a device takes from an offer what was not in it")
+			}
+			p.confirm(p.again("INVITE", p.sdp(audio...)), "") // resumes
+			if !p.sends() {
+				t.Fatal("the call stays on hold")
+			}
+			agree(moved.sdp(audio...))
+			if !moved.sends() || p.sends() {
+				t.Error("the sound does not follow the device")
+			}
+			agree(p.sdp(map[string][]string{"clear": {"m=audio PORT RTP/SAVP 0", key}, "encrypted": {"m=audio PORT RTP/AVP 0"}}[name]...))
+			if !moved.sends() || p.sends() {
+				t.Error("an answer that fits no offer is agreed to")
+			}
+			c.Hangup(t.Context())
+		})
 	}
 }
