@@ -328,6 +328,27 @@ func (s *Server) localOf(p *peer) netip.Addr {
 	if s.c.Public.IsValid() {
 		return s.c.Public
 	}
+	return localTo(p)
+}
+
+// localFor is our address as the target sees it. Public is where the world finds
+// us; a target inside would have to send its sound out and in again, which many a
+// router refuses.
+func (s *Server) localFor(p *peer) netip.Addr {
+	a, to := localTo(p), p.remote.Addr()
+	if s.c.Public.IsValid() && inside(a) && !inside(to) {
+		return s.c.Public
+	}
+	return a
+}
+
+// inside reports whether an address means something in its own network only.
+func inside(a netip.Addr) bool {
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || !a.IsValid() || a.IsUnspecified()
+}
+
+// localTo is our address on the way to a peer.
+func localTo(p *peer) netip.Addr {
 	if a := p.local.Addr(); a.IsValid() && !a.IsUnspecified() {
 		return a
 	}

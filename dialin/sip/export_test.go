@@ -96,5 +96,11 @@ func Stream(s *Server, c net.Conn, from netip.AddrPort) {
 	s.converse(s.lifetime(), p, c, s.peerAt(p))
 }
 
+// LocalFor is the address that a target is told, of a server that reaches it from
+// here.
+func LocalFor(s *Server, target, here netip.AddrPort) netip.Addr {
+	return s.localFor(newPeer("UDP", target, here))
+}
+
 // Names has a server ask r for names.
 func Names(s *Server, r names) { s.names = r }

@@ -47,7 +47,7 @@ func (s *Server) outgoing(ctx context.Context, g conference.Grants) (*Call, []st
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
 	c := &Call{
-		s: s, id: rand.Text(), admission: g.Admission, peer: p, home: p, target: t, local: s.localOf(p), uri: uri, them: "<" + uri + ">",
+		s: s, id: rand.Text(), admission: g.Admission, peer: p, home: p, target: t, local: s.localFor(p), uri: uri, them: "<" + uri + ">",
 		callID: rand.Text(), localTag: rand.Text(), sdpID: binary.BigEndian.Uint64(id[:]) >> 2, acked: make(chan struct{}), gone: make(chan struct{}),
 		secrecy: Never,
 	}
