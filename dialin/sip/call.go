@@ -36,6 +36,7 @@ type Call struct {
 	caller    lobby.Caller
 	admission string     // whom we called for
 	local     netip.Addr // where we are, as the device sees us
+	secure    bool       // the call was made by a sips: URI
 
 	callID, localTag, remoteTag string
 	routes                      []string // Record-Route, as it came
@@ -308,8 +309,12 @@ func (c *Call) finish() {
 	c.goneOnce.Do(func() { close(c.gone) })
 }
 
-// contact is where the device may reach us for this call.
+// contact is where the device may reach us for this call: by TLS all the way
+// where the call was made so (RFC 3261 §8.1.1.8, §12.1.1).
 func (c *Call) contact() string {
+	if c.secure {
+		return fmt.Sprintf("Contact: <sips:door@%s>", netip.AddrPortFrom(c.local, c.home.local.Port()))
+	}
 	return fmt.Sprintf("Contact: <sip:door@%s;transport=%s>", netip.AddrPortFrom(c.local, c.home.local.Port()), lower(c.home.proto))
 }
 

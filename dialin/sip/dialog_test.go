@@ -188,3 +188,22 @@ func TestTargetsAreRefreshed(t *testing.T) {
 	}
 	ends(c, p, "sip:second@127.0.0.1")
 }
+
+// A call by sips: is one by TLS all the way, and so is what we are reached by.
+func TestSecureContacts(t *testing.T) {
+	d, _ := operator(t, nil)
+	for uri, lines := range map[string][]string{
+		"sips:100@vestibule": nil,
+		"sip:100@vestibule":  {"Contact: <sips:salle1@127.0.0.1>"},
+		"sip:101@vestibule":  {"Record-Route: <sips:proxy@127.0.0.1;lr>"},
+	} {
+		p := dial(t, d, "tcp")
+		if r := p.call(uri, p.sdp(), lines...); !strings.HasPrefix(r.get("contact"), "<sips:door@") {
+			t.Errorf("%s %v is answered from %q, want sips:", uri, lines, r.get("contact"))
+		}
+	}
+	p := dial(t, d, "tcp")
+	if r := p.call(meetingURI, p.sdp(), "Contact: <sips:salle1@127.0.0.1>", "Record-Route: <sip:proxy@127.0.0.1;lr>"); !strings.HasPrefix(r.get("contact"), "<sip:door@") {
+		t.Errorf("a call that a proxy takes over without TLS is answered from %q", r.get("contact"))
+	}
+}

@@ -202,7 +202,7 @@ func (s *Server) newCall(t *txn, peer *Peer, o *offer, every interval) *Call {
 	for _, h := range r.GetHeaders("Record-Route") {
 		c.routes = append(c.routes, h.Value())
 	}
-	c.updates = r.lists("UPDATE", "Allow")
+	c.updates, c.secure = r.lists("UPDATE", "Allow"), r.secure()
 	t.call = c
 	c.caller = s.callerOf(r, c)
 	return c
@@ -287,4 +287,18 @@ func contactOf(c *sip.ContactHeader, otherwise string) string {
 
 func tokensLong(s string) bool {
 	return len(s) <= 512 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '<' || r == '>' })
+}
+
+// secure reports whether the dialog of an INVITE is by TLS all the way (RFC 3261
+// §12.1.1): the URI that was called is, or the last of the proxies that stay in
+// between, or without any the device's own.
+func (r *request) secure() bool {
+	if strings.EqualFold(r.Recipient.Scheme, "sips") {
+		return true
+	}
+	if first := r.header("Record-Route"); first != "" {
+		return strings.HasPrefix(strings.ToLower(first[strings.IndexByte(first, '<')+1:]), "sips:")
+	}
+	c := r.Contact()
+	return c != nil && strings.EqualFold(c.Address.Scheme, "sips")
 }

@@ -49,7 +49,7 @@ func (s *Server) outgoing(ctx context.Context, g conference.Grants) (*Call, []st
 	c := &Call{
 		s: s, id: rand.Text(), admission: g.Admission, peer: p, home: p, target: t, local: s.localFor(p), uri: uri, them: "<" + uri + ">",
 		callID: rand.Text(), localTag: rand.Text(), sdpID: binary.BigEndian.Uint64(id[:]) >> 2, acked: make(chan struct{}), gone: make(chan struct{}),
-		secrecy: Never,
+		secrecy: Never, secure: strings.HasPrefix(uri, "sips:"),
 	}
 	if t.Encrypt {
 		c.secrecy = Require
