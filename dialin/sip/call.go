@@ -250,6 +250,7 @@ func (c *Call) giveWay() {
 	c.localSeq++
 	seq, p := c.localSeq, c.peer
 	c.mu.Unlock()
+	c.tx.acknowledge()
 	c.finish()
 	c.s.work.Go(func() { // whoever came must not wait for it
 		if tell {
@@ -279,7 +280,7 @@ func (c *Call) finish() {
 	first := !c.ended
 	c.ended = true
 	session, port, timer := c.session, c.port, c.timer
-	re, p := c.re, c.peer
+	re, p, answered := c.re, c.peer, c.answered
 	c.mu.Unlock()
 	if !first {
 		return
@@ -294,7 +295,9 @@ func (c *Call) finish() {
 		_ = port.Close()
 	}
 	if c.tx != nil {
-		c.tx.acknowledge() // nothing more is repeated
+		if answered {
+			c.tx.acknowledge() // a yes is not repeated any more; a no is, until it is heard
+		}
 		c.half.leave(c)
 		p.calls.Add(-1)
 		c.s.lines.leave(c.whose)

@@ -1,6 +1,7 @@
 package sip_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -124,6 +125,27 @@ func TestT51WhoGivesWayIsToldOnce(t *testing.T) {
 	}
 	if byes != 1 {
 		t.Errorf("%d BYEs, want 1", byes)
+	}
+	d = open(t, func(c *sip.Config) {
+		c.Total, c.PerSource = 20, 1
+		c.Answer = func(_ context.Context, c *sip.Call) { <-c.Gone() }
+	})
+	p = dialFrom(t, d, "udp", "127.0.0.10")
+	p.say("INVITE", meetingURI, p.sdp())
+	for r := p.next(); r.code != 180; r = p.next() {
+		if r.start == "" {
+			t.Fatal("it does not ring")
+		}
+	}
+	throng(t, d, 10, 1)
+	noes := 0
+	for r := p.next(); r.start != ""; r = p.next() {
+		if r.code >= 300 {
+			noes++
+		}
+	}
+	if noes != 1 {
+		t.Errorf("%d refusals, want 1", noes)
 	}
 }
 

@@ -98,6 +98,7 @@ type Server struct {
 	conns    *gate
 	seed     string // of the tags of answers that are not remembered
 	asked    *gate  // transactions that are remembered
+	noes     *gate  // refusals that are repeated
 	lines    *gate  // calls at once
 	setups   *rate  // new calls
 	crowd    *rate  // new calls of all that are no peers
@@ -167,7 +168,7 @@ func New(c Config) (*Server, error) {
 	setups.lax = true // the crowd is bounded
 	return &Server{
 		c: c, log: c.Logger, parser: parser(), digest: newDigest(c.Realm), conns: newGate(maxConns),
-		names: net.DefaultResolver, seed: rand.Text(), asked: newGate(maxTxns),
+		names: net.DefaultResolver, seed: rand.Text(), asked: newGate(maxTxns), noes: newGate(maxNoes),
 		lines: newGate(c.Total), setups: setups, crowd: newRate(60*c.PerSecond, c.PerSecond), half: newHalfOpen(c.Total), halfFirm: newHalfOpen(c.Total), halfPeer: newHalfOpen(c.Total), told: newRate(1, 1), known: newMemory(knownFor),
 		txns: map[string]*txn{}, calls: map[string]*Call{}, pending: map[string]*waiter{}, shortest: minInterval, registrar: registrar{stay: map[string][]binding{}},
 	}, nil

@@ -29,6 +29,13 @@ const (
 	maxTxnsCall   = 16
 )
 
+// Bounds of the refusals that are repeated at once, in all and to one source. Each
+// ends with its ACK; one whose ACK is lost, or will never come, with timer H.
+const (
+	maxNoes       = 1024
+	maxNoesSource = 16
+)
+
 // txn is a request that is or was answered (RFC 3261 §17.2): its repeats get
 // the same answer again.
 type txn struct {
@@ -130,9 +137,17 @@ func (t *txn) final(b []byte, code int) bool {
 	t.last, t.code = b, code
 	t.mu.Unlock()
 	t.r.respond(b)
-	// Who has heard nothing before repeats the INVITE by itself.
-	if t.r.Method == sip.INVITE && (code < 300 || was > 0 && !t.r.peer.reliable()) {
+	switch {
+	case t.r.Method != sip.INVITE:
+	case code < 300:
 		t.s.work.Go(t.repeat)
+	// Who has heard nothing before repeats the INVITE by itself. Who has may be
+	// somebody else than who called: a no is repeated for few of one source.
+	case was > 0 && !t.r.peer.reliable() && t.s.noes.enter(t.whose, maxNoesSource, maxNoes):
+		t.s.work.Go(func() {
+			defer t.s.noes.leave(t.whose)
+			t.repeat()
+		})
 	}
 	return true
 }

@@ -1,10 +1,12 @@
 package sip_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"vestibule/dialin/sip"
 )
@@ -69,5 +71,65 @@ func TestRepeatsAreAnsweredAlike(t *testing.T) {
 	}
 	if got := keys(t, c.sound, 2); got != "7" {
 		t.Errorf("heard %q, want the key once", got)
+	}
+}
+
+// A refusal may be lost like anything else: to who has heard that it rings it is
+// said until they confirm it (RFC 3261 §17.2.1), and of one source for few.
+func TestRefusalsAreRepeated(t *testing.T) {
+	d := open(t, func(c *sip.Config) {
+		c.PerSource, c.Burst = 100, 100
+		c.Answer = func(_ context.Context, c *sip.Call) { <-c.Gone() }
+	})
+	p := dial(t, d, "udp")
+	p.say("INVITE", meetingURI, p.sdp())
+	rings := func(p *phone) {
+		t.Helper()
+		for r := p.next(); r.code != 180; r = p.next() {
+			if r.start == "" {
+				t.Fatal("it does not ring")
+			}
+		}
+	}
+	rings(p)
+	p.say("CANCEL", meetingURI, "")
+	first := p.final("INVITE")
+	again := p.final("INVITE")
+	if first.code != 487 || again.start != first.start || again.get("to") != first.get("to") {
+		t.Fatalf("a refusal is %q, then %q", first.start, again.start)
+	}
+	_, p.toTag, _ = strings.Cut(first.get("to"), "tag=")
+	p.raw(strings.Replace(p.request("ACK", meetingURI, ""), "ACK;rport", "INVITE;rport", 1)) // of the same transaction
+	time.Sleep(100 * time.Millisecond)
+	for len(p.in) > 0 {
+		<-p.in // was under way
+	}
+	time.Sleep(1500 * time.Millisecond)
+	if n := len(p.in); n != 0 {
+		t.Errorf("%d messages after the ACK of a refusal", n)
+	}
+	repeated := 0
+	var all []*phone
+	for range 40 {
+		p := dial(t, d, "udp")
+		p.say("INVITE", meetingURI, p.sdp())
+		rings(p)
+		p.say("CANCEL", meetingURI, "")
+		all = append(all, p)
+	}
+	time.Sleep(2 * time.Second)
+	for _, p := range all {
+		n := 0
+		for len(p.in) > 0 {
+			if r := <-p.in; r.code == 487 {
+				n++
+			}
+		}
+		if n > 1 {
+			repeated++
+		}
+	}
+	if repeated == 0 || repeated > 16 {
+		t.Errorf("of 40 refusals to one source %d are repeated at once, want 1 to 16", repeated)
 	}
 }
