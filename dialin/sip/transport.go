@@ -227,12 +227,21 @@ func (s *Server) converse(ctx context.Context, p *peer, c net.Conn, known *Peer)
 	})
 }
 
+// streamSend writes whole messages. After a write that failed half of one may have
+// left, and what follows would be read as its rest: the connection ends.
 func streamSend(c net.Conn) func([]byte, netip.AddrPort) error {
 	return func(b []byte, _ netip.AddrPort) error {
-		if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-			return err
+		err := c.SetWriteDeadline(time.Now().Add(writeTime))
+		if err == nil {
+			_, err = c.Write(b)
 		}
-		_, err := c.Write(b)
+		if err != nil {
+			below := c
+			if t, ok := c.(*tls.Conn); ok {
+				below = t.NetConn() // TLS would wait to say goodbye, to who reads nothing
+			}
+			_ = below.Close()
+		}
 		return err
 	}
 }

@@ -81,6 +81,50 @@ func TestT51IdleConnectionsEnd(t *testing.T) {
 	})
 }
 
+// Who does not read what is written to them may have read half of it: nothing
+// more comes over that connection, from either side.
+func TestHalfWrittenStreamsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ports, err := media.New(media.Config{Addr: netip.MustParseAddr("127.0.0.1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := sip.New(sip.Config{
+			UDP: []string{"127.0.0.1:0"}, Media: ports, Peers: trunk("127.0.0.50"), // never listened on: the bubble has no network
+			Answer: func(_ context.Context, c *sip.Call) { <-c.Gone() },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Serve(ctx) }()
+		synctest.Wait()
+		ours, theirs := net.Pipe()
+		done := make(chan struct{})
+		go func() { defer close(done); sip.Stream(s, theirs, netip.MustParseAddrPort("127.0.0.50:1000")) }()
+		p := &phone{t: t, sig: pipeEnd{}, callID: "c@phone", tag: "t", seq: 1}
+		if _, err := ours.Write([]byte(p.request("OPTIONS", meetingURI, ""))); err != nil {
+			t.Error(err)
+		}
+		if n, err := ours.Read(make([]byte, 20)); n != 20 || err != nil { // and no more
+			t.Errorf("Read = %d, %v", n, err)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		select {
+		case <-done:
+		default:
+			t.Error("the connection stays, with half an answer on it")
+		}
+		_ = ours.Close()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // pipeEnd is a connection by name only.
 type pipeEnd struct{ net.Conn }
 
