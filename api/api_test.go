@@ -255,8 +255,8 @@ func TestBadBodies(t *testing.T) {
 		want       []string
 	}{
 		{"nothing", ``, 422, []string{"/title missing", "/starts missing", "/ends missing"}},
-		{"everything wrong at once", `{"title":7,"starts":"tomorrow","ends":"` + at(time.Hour) + `","zone":"Mars/Olympus","lang":"de","colour":"red","settings":{"guest_chat":"yes","early_minutes":0,"x/y~z":1},"invitations":[{"name":"` + long + `","email":"a@b@c.fr"},7,{"role":"boss"},{"name":"Host","role":"host"}]}`, 422, []string{
-			"/title type", "/starts time", "/lang unknown", "/settings/guest_chat type", "/settings/early_minutes range", "/settings/x~1y~0z unknown",
+		{"everything wrong at once", `{"title":7,"starts":"tomorrow","ends":"` + at(time.Hour) + `","zone":"Mars/Olympus","lang":"de","colour":"red","settings":{"guest_chat":"yes","early_minutes":-1,"grace_minutes":307445735,"x/y~z":1},"invitations":[{"name":"` + long + `","email":"a@b@c.fr"},7,{"role":"boss"},{"name":"Host","role":"host"}]}`, 422, []string{
+			"/title type", "/starts time", "/lang unknown", "/settings/guest_chat type", "/settings/early_minutes range", "/settings/grace_minutes range", "/settings/x~1y~0z unknown",
 			"/invitations/0/email address", "/invitations/0/name too_long", "/invitations/1 type", "/invitations/2/name missing", "/invitations/2/role unknown",
 			"/invitations/3/email missing", "/zone invalid", "/colour unknown",
 		}},

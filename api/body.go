@@ -178,16 +178,19 @@ func (o *object) word(name, was string, words ...string) string {
 }
 
 // minutes reads a length of time.
-func (o *object) minutes(name string, was, most time.Duration) time.Duration {
+func (o *object) minutes(name string, was, least, most time.Duration) time.Duration {
 	if !o.has(name) {
 		return was
 	}
 	n, err := strconv.Atoi(field(o, name, json.Number("0")).String())
-	d := time.Duration(n) * time.Minute
-	if (err != nil || n < 1 || d > most) && !o.told(name) {
-		o.bad(name, "range")
+	// Compared as minutes: in nanoseconds a large one would turn round into a small.
+	if err != nil || n < int(least/time.Minute) || n > int(most/time.Minute) {
+		if !o.told(name) {
+			o.bad(name, "range")
+		}
+		return was
 	}
-	return d
+	return time.Duration(n) * time.Minute
 }
 
 // reminders reads how long before the start invitees are reminded: at most two
@@ -205,7 +208,7 @@ func (o *object) reminders(name string, was meeting.Reminders) meeting.Reminders
 	for i, v := range list {
 		n := strconv.Itoa(i)
 		one := &object{at: o.at + "/" + escape(name), fields: map[string]any{n: v}, faults: o.faults}
-		r[i] = one.minutes(n, 0, lobby.MaxRemind)
+		r[i] = one.minutes(n, 0, time.Minute, lobby.MaxRemind)
 	}
 	return r
 }

@@ -185,8 +185,8 @@ func draft(o *object, was lobby.Draft) lobby.Draft {
 		Members:        welcome(in.word("members", welcomeWord(was.Settings.Members), "none", "wait", "admit")),
 		Remind:         in.reminders("remind_minutes", was.Settings.Remind),
 		Chime:          field(in, "chime", was.Settings.Chime),
-		Early:          in.minutes("early_minutes", was.Settings.Early, 24*time.Hour),
-		Grace:          in.minutes("grace_minutes", was.Settings.Grace, 12*time.Hour),
+		Early:          in.minutes("early_minutes", was.Settings.Early, 0, 24*time.Hour),
+		Grace:          in.minutes("grace_minutes", was.Settings.Grace, 0, 12*time.Hour),
 	}
 	in.rest()
 	return d

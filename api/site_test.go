@@ -137,6 +137,7 @@ func (s *site) open(log *slog.Logger, hooks []api.Hook) {
 	c := lobby.Config{
 		Documents: api.Note(s.store, s.shelf, hooks), Shelf: s.store, Backend: rooms{}, Muter: rooms{}, Mailer: s.box,
 		Secret: []byte(strings.Repeat("k", 32)), Door: door, Logger: log,
+		Early: 15 * time.Minute, Grace: time.Hour,
 	}
 	for _, f := range s.change {
 		f(&c)

@@ -129,6 +129,7 @@ func openInside(t *testing.T, changes ...func(*built.Config)) *inside {
 	loopback := netip.MustParseAddr("127.0.0.1")
 	c := built.Config{
 		Door: i.Door, Room: i.Room, Secret: []byte(rand.Text() + rand.Text()), Store: store.NewMemory(), Backend: backend, Mailer: box,
+		Early: 15 * time.Minute, Grace: time.Hour,
 		OIDC: auth.Config{Transport: i.provider, Providers: []auth.Provider{{
 			ID: "demo", Name: "Hôpital", Issuer: i.ID, ClientID: i.provider.ClientID, ClientSecret: i.provider.ClientSecret,
 			Member: auth.Rule{Claim: "organization", Values: []string{"hospital.example"}},
@@ -195,7 +196,7 @@ func (i *inside) run(t *testing.T, srv *httptest.Server) {
 // "Name <address>", and takes it for the house's own.
 func (i *inside) meet(t *testing.T, starts, ends time.Time, guests ...string) {
 	t.Helper()
-	d := lobby.Draft{Title: "Consultation", Starts: starts, Ends: ends, Zone: "Europe/Paris", Lang: "fr"}
+	d := lobby.Draft{Title: "Consultation", Starts: starts, Ends: ends, Zone: "Europe/Paris", Lang: "fr", Settings: i.product.Lobby.Defaults()}
 	for _, g := range guests {
 		name, address, _ := strings.Cut(strings.TrimSuffix(g, ">"), " <")
 		d.Invitees = append(d.Invitees, lobby.Invitee{Name: name, Email: address})

@@ -96,7 +96,7 @@ func (p *pair) open(t *testing.T) {
 // meets makes a meeting of the host with guests, and answers their links.
 func (p *pair) meets(t *testing.T, guests ...string) (links map[string]string) {
 	t.Helper()
-	d := lobby.Draft{Title: "Consultation", Starts: time.Now().Add(-time.Minute), Ends: time.Now().Add(time.Hour), Zone: "Europe/Paris", Lang: "fr"}
+	d := lobby.Draft{Title: "Consultation", Starts: time.Now().Add(-time.Minute), Ends: time.Now().Add(time.Hour), Zone: "Europe/Paris", Lang: "fr", Settings: p.lobby.Defaults()}
 	for _, g := range guests {
 		d.Invitees = append(d.Invitees, lobby.Invitee{Name: g, Email: address(g)})
 	}

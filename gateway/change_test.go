@@ -84,7 +84,7 @@ func TestChangeTellsInvitees(t *testing.T) {
 	bad := fields(h.get(m.path("/change")).body)
 	bad.Set("start", "25:00")
 	bad.Set("invitees", "New One <new@patient.example>\nJane <"+strings.ToUpper(jane)+">\nx@")
-	bad.Set("early", "0")
+	bad.Set("early", "-1")
 	page := h.want(h.post(m.path("/change"), bad), http.StatusUnprocessableEntity, "a form with faults").body
 	for _, want := range []string{"Change the meeting", "Line 2:", "already", "Line 3:", "new@patient.example", "early-fault", "start-fault"} {
 		if !strings.Contains(page, want) {

@@ -88,7 +88,7 @@ func readSettings(v url.Values, f *web.Form, was meeting.Settings) (meeting.Sett
 	if v.Has("early") {
 		n, err := strconv.Atoi(v.Get("early"))
 		f.Early, s.Early = n, time.Duration(n)*time.Minute
-		fault(err != nil || n < 1 || n > 24*60, "early")
+		fault(err != nil || n < 0 || n > 24*60, "early")
 	}
 	if v.Has("remind") {
 		var ok bool

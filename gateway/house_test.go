@@ -120,6 +120,7 @@ func (s *site) config(c setup, logger *slog.Logger) house.Config {
 	hc := house.Config{
 		Door: doorOrigin, Room: roomOrigin, Secret: c.secret, Store: s.valve,
 		Backend: c.backend, Mailer: s.box, Texter: airtime{s.box}, Logger: logger,
+		Early: 15 * time.Minute, Grace: time.Hour,
 		Turn: turn.Config{
 			Realm: "door.example", PublicIPs: []netip.Addr{loopback},
 			Peers: turn.PeerPolicy{Prefixes: []netip.Prefix{netip.PrefixFrom(loopback, 32)}, MinPort: 7882, MaxPort: 7882},

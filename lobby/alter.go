@@ -26,11 +26,9 @@ func (l *Lobby) alter(ctx context.Context, id meeting.ID, host meeting.Key, d Dr
 	if f := d.Faults(now); len(f) > 0 {
 		return f[0]
 	}
-	s := d.Settings
-	s.Early, s.Grace = or(s.Early, l.c.Early), or(s.Grace, l.c.Grace)
 	e := meeting.Alter{
-		By: host, Title: d.Title, Starts: d.Starts, Ends: d.Ends, Zone: d.Zone, Lang: d.Lang, Settings: s,
-		Expires: d.Ends.Add(s.Grace + l.c.Keep), Attempt: attempt,
+		By: host, Title: d.Title, Starts: d.Starts, Ends: d.Ends, Zone: d.Zone, Lang: d.Lang, Settings: d.Settings,
+		Expires: d.Ends.Add(d.Settings.Grace + l.c.Keep), Attempt: attempt,
 	}
 	send, err := l.mailing(ctx, id, now)
 	if err != nil {

@@ -49,6 +49,34 @@ func later(t *testing.T, s *site, id meeting.ID) lobby.Draft {
 	return lobby.Draft{Title: m.Title, Starts: m.Starts.Add(time.Hour), Ends: m.Ends.Add(time.Hour), Zone: m.Zone, Lang: m.Lang, Settings: m.Settings}
 }
 
+// A site's links may begin with the meeting and die with it: no time beforehand or
+// afterwards is none, and not what somebody else thought usual.
+func TestNoTimeBeforeAndAfter(t *testing.T) {
+	s := still(t, func(c *lobby.Config) { c.Early, c.Grace = 0, 0 })
+	id, links := s.meet(t, "Jane") // begins in a minute
+	p := doctor()
+	p.Subject = "another"
+	if _, _, err := s.Knock(t.Context(), links["Jane"], lobby.Arrival{Person: p, Device: "phone", Consent: true}, ""); reason(err) != meeting.TooEarly {
+		t.Errorf("a minute before the start, knocking answers %v", err)
+	}
+	m, err := s.Header(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Alter(t.Context(), id, s.host.Key(), later(t, s, id), anyMeeting, ""); err != nil {
+		t.Fatal(err)
+	}
+	after, err := s.Header(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []meeting.Meeting{m, after} {
+		if m.Settings.Early != 0 || m.Settings.Grace != 0 || !m.Over(m.Ends.Add(time.Second)) {
+			t.Errorf("links work %s before and %s after", m.Settings.Early, m.Settings.Grace)
+		}
+	}
+}
+
 // The calendar entry of each invitee goes through every change and the
 // cancellation under one UID with a number that only grows.
 func TestAlterTellsInvitees(t *testing.T) {
@@ -283,7 +311,7 @@ func (s *site) cohosted(t *testing.T) (meeting.ID, string) {
 	co := colleague()
 	id, err := s.Create(t.Context(), s.host, lobby.Draft{
 		Title: "Staff", Starts: time.Now().Add(time.Minute), Ends: time.Now().Add(time.Hour), Zone: "Europe/Paris", Lang: "fr",
-		Invitees: []lobby.Invitee{{Name: "Hugo", Email: co.Email, Role: meeting.Host}},
+		Settings: s.Defaults(), Invitees: []lobby.Invitee{{Name: "Hugo", Email: co.Email, Role: meeting.Host}},
 	}, "")
 	if err != nil {
 		t.Fatal(err)

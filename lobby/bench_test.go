@@ -183,6 +183,7 @@ func newCrowd(b *testing.B, k keeper, n int) *crowd {
 	l, err := lobby.New(lobby.Config{
 		Documents: k, Shelf: k, Backend: &server{open: map[string]bool{}}, Rules: rules,
 		Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example",
+		Early: 15 * time.Minute, Grace: time.Hour,
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -461,7 +461,7 @@ func TestMailFaults(t *testing.T) {
 func draft(names ...string) lobby.Draft {
 	d := lobby.Draft{
 		Title: "Consultation J. D.", Starts: time.Now().Add(time.Minute), Ends: time.Now().Add(time.Hour),
-		Zone: "Europe/Paris", Lang: "fr",
+		Zone: "Europe/Paris", Lang: "fr", Settings: meeting.Settings{Early: 15 * time.Minute, Grace: time.Hour},
 	}
 	for _, n := range names {
 		d.Invitees = append(d.Invitees, lobby.Invitee{Name: n, Email: strings.ToLower(n) + "@exemple.fr"})

@@ -18,7 +18,7 @@ type Draft struct {
 	Ends     time.Time
 	Zone     string
 	Lang     string
-	Settings meeting.Settings
+	Settings meeting.Settings // as they shall be: begin with Defaults
 	Invitees []Invitee
 }
 
@@ -140,14 +140,12 @@ func (d *Draft) clean() {
 }
 
 func (l *Lobby) meeting(id meeting.ID, owner meeting.Person, d Draft, now time.Time) meeting.Meeting {
-	s := d.Settings
-	s.Early, s.Grace = or(s.Early, l.c.Early), or(s.Grace, l.c.Grace)
 	name := or(owner.Name, owner.Email)
 	return meeting.Meeting{
 		ID: id, Title: d.Title, Starts: d.Starts, Ends: d.Ends, Zone: d.Zone, Lang: d.Lang,
 		Owner: meeting.Contact{Key: owner.Key(), Name: name, Email: owner.Email},
-		Hosts: []meeting.Key{owner.Key()}, Room: string(meeting.NewID()), Settings: s,
-		Created: now, Changed: now, Expires: d.Ends.Add(s.Grace + l.c.Keep),
+		Hosts: []meeting.Key{owner.Key()}, Room: string(meeting.NewID()), Settings: d.Settings,
+		Created: now, Changed: now, Expires: d.Ends.Add(d.Settings.Grace + l.c.Keep),
 	}
 }
 

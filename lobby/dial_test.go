@@ -368,7 +368,8 @@ func TestDialStrings(t *testing.T) {
 	kept := store.NewMemory()
 	l, err := lobby.New(lobby.Config{
 		Documents: kept, Shelf: kept, Backend: &server{open: map[string]bool{}}, Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example",
-		Dial: []string{"+33 5 61 00 00 00", "sip:visio.example.org", "sips:visio.example.org:5061", "sip:desk@pbx.example.org"},
+		Dial:  []string{"+33 5 61 00 00 00", "sip:visio.example.org", "sips:visio.example.org:5061", "sip:desk@pbx.example.org"},
+		Early: 15 * time.Minute, Grace: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)

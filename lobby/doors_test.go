@@ -174,6 +174,7 @@ func doors(t testing.TB, n int, k keeper, edit ...func(*lobby.Config)) []*door {
 			Documents: d.wire, Shelf: d.wire, Backend: srv, Mailer: post, Texter: airtime{post},
 			Cutters: []lobby.Channel{{Name: "relay", Cutter: d.knife}},
 			Secret:  []byte(strings.Repeat("k", 32)), Door: "https://door.example",
+			Early: 15 * time.Minute, Grace: time.Hour,
 		}
 		for _, f := range edit {
 			f(&c)

@@ -199,6 +199,7 @@ func TestRunLeavesNoGoroutine(t *testing.T) {
 	l, err := lobby.New(lobby.Config{
 		Documents: k, Shelf: k, Backend: &server{open: map[string]bool{}}, Mailer: post,
 		Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example",
+		Early: 15 * time.Minute, Grace: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)

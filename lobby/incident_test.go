@@ -83,6 +83,7 @@ func restartable(t *testing.T, k keeper, dir string) func() *door {
 			Documents: d.wire, Shelf: d.wire, Backend: srv, Mailer: post, State: dir,
 			Cutters: []lobby.Channel{{Name: "relay", Cutter: d.knife}},
 			Secret:  []byte(strings.Repeat("k", 32)), Door: "https://door.example",
+			Early: 15 * time.Minute, Grace: time.Hour,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -221,6 +222,7 @@ func TestJournalFollowsNoLinkOut(t *testing.T) {
 	mem := store.NewMemory()
 	l, err := lobby.New(lobby.Config{
 		Documents: mem, Shelf: mem, Backend: &server{}, Secret: []byte(strings.Repeat("s", 32)), Door: "https://door.example", State: dir,
+		Early: 15 * time.Minute, Grace: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -143,11 +143,11 @@ type Config struct {
 	Remind meeting.Reminders
 	// Contact is whom a guest may call, shown in mails and pages.
 	Contact string
-	// Early is how long before its start a link begins to work. Default 15m;
-	// 0 to 24h.
+	// Early is how long before its start a link begins to work, where the host
+	// does not say. Zero: not before it; at most 24h.
 	Early time.Duration
-	// Grace is how long after its end a meeting may still be entered.
-	// Default 1h; 0 to 12h.
+	// Grace is how long after its end a meeting may still be entered, where the
+	// host does not say. Zero: no longer; at most 12h.
 	Grace time.Duration
 	// Keep is how long after its end a meeting's documents are kept. Default
 	// 24h; 1h to 8760h (CNIL: traces at most one year).
@@ -210,8 +210,6 @@ func New(c Config) (*Lobby, error) {
 	fault(c.Emails != EmailsFull && c.Emails != EmailsMasked && c.Emails != EmailsHidden, "Emails must be full, masked or hidden")
 	c.Names = or(c.Names, NamesFree)
 	fault(c.Names != NamesFree && c.Names != NamesInitials && c.Names != NamesIdentity, "Names must be free, initials or identity")
-	c.Early = or(c.Early, 15*time.Minute)
-	c.Grace = or(c.Grace, time.Hour)
 	c.Keep = or(c.Keep, 24*time.Hour)
 	c.KeepIncidents = or(c.KeepIncidents, 180*24*time.Hour)
 	fault(c.Early < 0 || c.Early > maxEarly, "Early must be between 0 and 24h")

@@ -161,6 +161,7 @@ func still(t *testing.T, change ...func(*lobby.Config)) *site {
 	c := lobby.Config{
 		Documents: s.store, Shelf: s.store, Backend: s.server, Mailer: s.box,
 		Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example", Dial: []string{"sip:door.example"},
+		Early: 15 * time.Minute, Grace: time.Hour,
 	}
 	for _, f := range change {
 		f(&c)
@@ -185,7 +186,7 @@ func (s *site) meet(t *testing.T, names ...string) (meeting.ID, map[string]strin
 	t.Helper()
 	d := lobby.Draft{
 		Title: "Consultation J. D.", Starts: time.Now().Add(time.Minute), Ends: time.Now().Add(time.Hour),
-		Zone: "Europe/Paris", Lang: "fr",
+		Zone: "Europe/Paris", Lang: "fr", Settings: s.Defaults(),
 	}
 	for _, n := range names {
 		d.Invitees = append(d.Invitees, lobby.Invitee{Name: n, Email: strings.ToLower(n) + "@exemple.fr"})

@@ -142,6 +142,7 @@ func through(t *testing.T, host *door, proxy *storetest.Proxy) *lobby.Lobby {
 	l, err := lobby.New(lobby.Config{
 		Documents: s, Shelf: s, Backend: host.server, Mailer: host.box, Texter: airtime{host.box},
 		Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example", Dial: []string{"sip:door.example"},
+		Early: 15 * time.Minute, Grace: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)

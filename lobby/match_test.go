@@ -19,7 +19,7 @@ func (s *site) claimed(t *testing.T, v lobby.Invitee) (meeting.ID, error) {
 	t.Helper()
 	return s.Create(t.Context(), s.host, lobby.Draft{
 		Title: "Consultation", Starts: time.Now().Add(time.Minute), Ends: time.Now().Add(time.Hour), Zone: "Europe/Paris", Lang: "fr",
-		Invitees: []lobby.Invitee{v},
+		Settings: s.Defaults(), Invitees: []lobby.Invitee{v},
 	}, "")
 }
 

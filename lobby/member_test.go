@@ -20,9 +20,11 @@ func member(n int) meeting.Person {
 // welcoming makes a meeting with a link for members and answers the link.
 func (s *site) welcoming(t *testing.T, w meeting.Welcome) (meeting.ID, string) {
 	t.Helper()
+	set := s.Defaults()
+	set.Members = w
 	id, err := s.Create(t.Context(), s.host, lobby.Draft{
 		Title: "Cours", Starts: time.Now().Add(time.Minute), Ends: time.Now().Add(time.Hour), Zone: "Europe/Paris", Lang: "fr",
-		Settings: meeting.Settings{Members: w}, Invitees: []lobby.Invitee{{Name: "Jeanne"}}, // no mail changes her invitation meanwhile
+		Settings: set, Invitees: []lobby.Invitee{{Name: "Jeanne"}}, // no mail changes her invitation meanwhile
 	}, "")
 	if err != nil {
 		t.Fatal(err)

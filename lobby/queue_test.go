@@ -212,6 +212,7 @@ func dead(t *testing.T, d *door) *door {
 	l, err := lobby.New(lobby.Config{
 		Documents: d.wire, Shelf: d.wire, Backend: d.server, Mailer: d.box,
 		Secret: []byte("kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"), Door: "https://door.example",
+		Early: 15 * time.Minute, Grace: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)

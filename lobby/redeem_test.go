@@ -91,6 +91,7 @@ func TestRedeemAsksTheServerOnlyForAGoodTicket(t *testing.T) {
 		post := &box{}
 		l, err := lobby.New(lobby.Config{
 			Documents: s, Shelf: s, Backend: down, Mailer: post, Secret: make([]byte, 32), Door: "https://door.example",
+			Early: 15 * time.Minute, Grace: time.Hour,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -79,6 +79,7 @@ func (f *floor) node() *fallible {
 	l, err := lobby.New(lobby.Config{
 		Documents: f.keep, Shelf: f.keep, Backend: f.srv, Mailer: f.box,
 		Secret: []byte(strings.Repeat("k", 32)), Door: "https://door.example",
+		Early: 15 * time.Minute, Grace: time.Hour,
 	})
 	if err != nil {
 		f.t.Fatal(err)

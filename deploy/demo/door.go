@@ -102,6 +102,7 @@ func door(ctx context.Context, s surroundings) (*built, error) {
 	}
 	h, err := house.New(house.Config{
 		Door: s.Door, Room: s.Room, Secret: []byte(rand.Text() + rand.Text()), Store: kept, Backend: backend, Mailer: sender, Texter: texter,
+		Early: 15 * time.Minute, Grace: time.Hour,
 		OIDC:   auth.Config{Providers: []auth.Provider{institution(s)}, Transport: s.Inside.Transport},
 		Turn:   relay(s),
 		TurnOn: turn.Addresses{UDP: []string{"127.0.0.1:0"}, TCP: []string{"127.0.0.1:0"}, TLS: []string{"127.0.0.1:0"}},
@@ -259,6 +260,7 @@ func meet(ctx context.Context, l *lobby.Lobby, s surroundings) (ready, error) {
 	now := time.Now()
 	d := lobby.Draft{
 		Title: title, Starts: now, Ends: now.Add(2 * time.Hour), Zone: "Europe/Paris", Lang: s.Language,
+		Settings: l.Defaults(),
 		Invitees: []lobby.Invitee{
 			{Name: colleague.Name, Email: colleague.Email},
 			{Name: "J. D.", Email: "jeanne.durand@exemple.example"},
