@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -288,4 +289,46 @@ func TestConsoleWaitsForTheFinger(t *testing.T) {
 	}
 	eval[any](ctx, t, `dispatchEvent(new PointerEvent("pointerup")); null`)
 	until(ctx, t, `document.querySelectorAll(".knock").length === 1`)
+}
+
+// While an answer is under way, what arrives changes neither the form's attempt nor
+// that it takes no second press: both would be another wish.
+func TestConsoleTakesOnePressAtATime(t *testing.T) {
+	d, ctx, send := liveConsole(t)
+	answer := make(chan struct{})
+	var presses atomic.Int32
+	d.mux.HandleFunc("POST /m/live/answer", func(w http.ResponseWriter, _ *http.Request) {
+		presses.Add(1)
+		<-answer
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	const admit = `document.querySelector('[data-key="a-ad01"] button[value=admit]')`
+	eval[any](ctx, t, `window.form = `+admit+`.form; `+admit+`.click(); null`)
+	c := consolePage()
+	c.Waiting = cards()[:3]
+	send(c)
+	until(ctx, t, `document.title.startsWith("(3) ")`)
+	if got := eval[string](ctx, t, `form.ariaBusy + " " + form.elements.attempt.value`); got != "true attempt-1" {
+		t.Errorf("under way the form is %q", got)
+	}
+	eval[any](ctx, t, admit+`.click(); null`)
+	eval[any](ctx, t, `new Promise((done) => setTimeout(done, 200))`)
+	close(answer)
+	until(ctx, t, `form.ariaBusy === "false"`)
+	if n := presses.Load(); n != 1 {
+		t.Errorf("%d presses were sent, want 1", n)
+	}
+}
+
+// A time zone that this browser does not know takes nothing else of the script.
+func TestUnknownZoneLeavesTheRest(t *testing.T) {
+	d := newDoor(t)
+	ctx := browse(t)
+	do(ctx, t, beforehand(`document.addEventListener("readystatechange", () => {
+		for (const time of document.querySelectorAll("time[data-zone]")) time.dataset.zone = "Mars/Olympus";
+	})`))
+	do(ctx, t, chromedp.Navigate(d.URL+"/x/created"))
+	if eval[bool](ctx, t, `[...document.querySelectorAll("[data-copy]")].some((b) => b.hidden)`) {
+		t.Error("there are no buttons to copy links")
+	}
 }

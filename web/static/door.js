@@ -8,24 +8,28 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const fill = (words, values) => words.replace(/\{(\w+)\}/g, (hole, key) => values[key] ?? hole);
 
 // The reader's own clock beside the meeting's, where they differ.
-function showYourTime() {
-  const lang = document.documentElement.lang;
+function showYourTimes() {
   for (const time of all("time[data-zone]")) {
-    const at = new Date(time.dateTime);
-    const part = (zone, options) => new Intl.DateTimeFormat(lang, { timeZone: zone, ...options }).format(at);
-    const day = (zone) => part(zone, { weekday: "long" });
-    const clock = (zone) => {
-      const [h, m] = new Intl.DateTimeFormat("en", { timeZone: zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(at).split(":");
-      return lang === "fr" ? `${Number(h)}\u00a0h${m === "00" ? "" : `\u00a0${m}`}` : `${h}:${m}`;
-    };
-    const theirs = time.dataset.zone || "UTC";
-    const same = day(theirs) === day();
-    if (same && clock(theirs) === clock()) continue;
-    const yours = document.createElement("p");
-    yours.className = "muted";
-    yours.textContent = fill(time.dataset.yours, { time: same ? clock() : `${day()}, ${clock()}` });
-    time.parentElement.after(yours);
+    try { showYourTime(time); } catch { /* a zone this browser does not know: the meeting's time stands alone */ }
   }
+}
+
+function showYourTime(time) {
+  const lang = document.documentElement.lang;
+  const at = new Date(time.dateTime);
+  const part = (zone, options) => new Intl.DateTimeFormat(lang, { timeZone: zone, ...options }).format(at);
+  const day = (zone) => part(zone, { weekday: "long" });
+  const clock = (zone) => {
+    const [h, m] = new Intl.DateTimeFormat("en", { timeZone: zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(at).split(":");
+    return lang === "fr" ? `${Number(h)}\u00a0h${m === "00" ? "" : `\u00a0${m}`}` : `${h}:${m}`;
+  };
+  const theirs = time.dataset.zone || "UTC";
+  const same = day(theirs) === day();
+  if (same && clock(theirs) === clock()) return;
+  const yours = document.createElement("p");
+  yours.className = "muted";
+  yours.textContent = fill(time.dataset.yours, { time: same ? clock() : `${day()}, ${clock()}` });
+  time.parentElement.after(yours);
 }
 
 // A page that is too early opens by itself. Phones stop timers while they
@@ -223,7 +227,10 @@ function morph(a, b) {
     if (a.data !== b.data) a.data = b.data;
     return;
   }
-  const ours = (name) => name === "open" || (name === "hidden" && a.dataset.copy);
+  // A form under way stays busy and keeps its attempt, or a second press would be
+  // another wish.
+  const ours = (name) => name === "open" || name === "aria-busy" || (name === "hidden" && a.dataset.copy) ||
+    (name === "value" && a.name === "attempt" && a.form?.ariaBusy === "true");
   for (const { name, value } of [...b.attributes]) if (!ours(name) && a.getAttribute(name) !== value) a.setAttribute(name, value);
   for (const { name } of [...a.attributes]) if (!ours(name) && !b.hasAttribute(name)) a.removeAttribute(name);
 
@@ -330,6 +337,7 @@ function hostConsole(live) {
       if (!fresh) throw new Error([page.querySelector("h1"), page.querySelector(".lead")].map((el) => el?.textContent ?? "").join(". "));
       lost.hidden = true;
       form.closest("details.ask")?.removeAttribute("open");
+      form.ariaBusy = "false"; // what comes has its next attempt
       form.reset(); // a question that was asked must not go out as the words of a refusal
       swap(fresh);
     } catch (fault) {
@@ -364,7 +372,7 @@ function knobs() {
   return { loud: () => on };
 }
 
-showYourTime();
+showYourTimes();
 reloadWhenDue();
 countDown();
 codeField();
