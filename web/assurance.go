@@ -44,6 +44,8 @@ func meanOf(amr string) Word {
 	switch amr {
 	case "pwd", "hwk", "swk", "sc", "pin", "kba", "pop", "mail":
 		return Word{Key: amr}
+	case "rsa": // Entra's word for a certificate, and for a key on the device
+		return Word{Key: "pop"}
 	case "otp", "totp", "hotp":
 		return Word{Key: "otp"}
 	case "sms", "tel":
@@ -54,7 +56,7 @@ func meanOf(amr string) Word {
 		return Word{Key: "hwk"}
 	case "face", "fpt", "iris", "retina", "vbm":
 		return Word{Key: "bio"}
-	case "wia", "rsa":
+	case "wia":
 		return Word{Key: "device"}
 	default:
 		return Word{Raw: amr}

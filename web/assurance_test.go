@@ -13,7 +13,7 @@ import (
 func assured() []web.Card {
 	ways := map[string]string{
 		"eidas1": "pwd otp totp sms tel mail", "http://eidas.europa.eu/LoA/substantial": "sc pop pin kba mfa mca hwk fido swk",
-		"eidas3": "face fpt wia", "gold": "telepathy",
+		"eidas3": "face fpt wia", "gold": "telepathy rsa",
 	}
 	var cards []web.Card
 	for _, acr := range []string{"eidas1", "http://eidas.europa.eu/LoA/substantial", "eidas3", "gold"} {
@@ -36,7 +36,7 @@ func TestAssuranceInWords(t *testing.T) {
 	for lang, want := range map[string][]string{
 		"fr": {
 			"ProConnect, Mairie de Toulouse", "Niveau de garantie\u00a0: substantiel (eIDAS)", "Niveau de garantie, selon le fournisseur\u00a0: <bdi>gold</bdi>",
-			"Connexion avec\u00a0: un mot de passe, un code à usage unique, un appel ou un SMS, un code reçu par courriel</p>", "<bdi>telepathy</bdi>",
+			"Connexion avec\u00a0: un mot de passe, un code à usage unique, un appel ou un SMS, un code reçu par courriel</p>", "<bdi>telepathy</bdi>, une clé ou un certificat</p>",
 		},
 		"en": {"Assurance level: high (eIDAS)", "Signed in with: a smart card, a key or certificate, a PIN, questions, several factors, a security key, a key on the device</p>"},
 	} {
