@@ -30,7 +30,7 @@ type keys struct {
 
 	mu      sync.Mutex // guards the rest
 	address string
-	set     []jose.JSONWebKey
+	set     []published
 	fetched time.Time
 	// Budgets of their own, so that forged logout and access tokens, which
 	// anybody can send, do not use up the fetch of a person who signs in while
@@ -46,6 +46,14 @@ func newKeys(p *provider) *keys {
 		logout:   budget{most: 1},
 		machine:  budget{most: 1},
 	}
+}
+
+// published is a key as its provider publishes it.
+type published struct {
+	jose.JSONWebKey
+	// issuer is whose tokens it signs, as Entra says beside it; with tenantMark it
+	// is any institution's. Empty: it does not say.
+	issuer string
 }
 
 // at sets where the keys are published.
@@ -86,7 +94,8 @@ func (v *view) verify(ctx context.Context, jwt string) ([]byte, error) {
 		return nil, errSignature
 	}
 	set, fetched := v.keys.current(time.Now())
-	payload, err := verify(jws, set)
+	issuer := v.keys.provider.issuer(jwt)
+	payload, err := verify(jws, v.keys.provider.signing(set, issuer))
 	if err == nil {
 		return payload, nil
 	}
@@ -98,7 +107,7 @@ func (v *view) verify(ctx context.Context, jwt string) ([]byte, error) {
 	case newer == nil:
 		return nil, err // None is allowed just now.
 	default:
-		return verify(jws, newer)
+		return verify(jws, v.keys.provider.signing(newer, issuer))
 	}
 }
 
@@ -141,7 +150,7 @@ func fits(key jose.JSONWebKey, h jose.Header) bool {
 }
 
 // current returns the keys, or none once they are too old.
-func (k *keys) current(now time.Time) ([]jose.JSONWebKey, time.Time) {
+func (k *keys) current(now time.Time) ([]published, time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if now.After(k.fetched.Add(refresh)) {
@@ -152,7 +161,7 @@ func (k *keys) current(now time.Time) ([]jose.JSONWebKey, time.Time) {
 
 // fetch returns keys newer than those seen at the given time; nil when the
 // budget does not allow to ask for them.
-func (k *keys) fetch(ctx context.Context, b *budget, seen time.Time) ([]jose.JSONWebKey, error) {
+func (k *keys) fetch(ctx context.Context, b *budget, seen time.Time) ([]published, error) {
 	select {
 	case k.turn <- struct{}{}:
 		defer func() { <-k.turn }()
@@ -180,7 +189,7 @@ func (k *keys) fetch(ctx context.Context, b *budget, seen time.Time) ([]jose.JSO
 	return set, nil
 }
 
-func (k *keys) download(ctx context.Context, address string) ([]jose.JSONWebKey, error) {
+func (k *keys) download(ctx context.Context, address string) ([]published, error) {
 	body, _, status, err := k.provider.get(ctx, "keys", address, "", "application/jwk-set+json, application/json")
 	if err != nil {
 		return nil, err
@@ -194,12 +203,15 @@ func (k *keys) download(ctx context.Context, address string) ([]jose.JSONWebKey,
 	if json.Unmarshal(body, &raw) != nil {
 		return nil, errors.New("keys: they are not JSON")
 	}
-	var set []jose.JSONWebKey
+	var set []published
 	for _, r := range raw.Keys {
 		var key jose.JSONWebKey
+		var said struct {
+			Issuer string `json:"issuer"`
+		}
 		// RFC 7517 §5: keys of a kind that is not understood are ignored.
-		if json.Unmarshal(r, &key) == nil && key.Valid() {
-			set = append(set, key)
+		if json.Unmarshal(r, &key) == nil && key.Valid() && json.Unmarshal(r, &said) == nil {
+			set = append(set, published{key, said.Issuer})
 		}
 	}
 	if len(set) == 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
 )
 
 // tenantMark is where a template names the institution.
@@ -43,6 +44,25 @@ func (p Provider) issuer(raw string) string {
 		}
 	}
 	return all[0]
+}
+
+// signing returns the keys that may sign for an issuer. Where many institutions
+// share a provider, a key may be of one alone, and must not vouch for another's
+// (Microsoft identity platform, "Validate the signing key issuer").
+func (p Provider) signing(set []published, issuer string) []jose.JSONWebKey {
+	var tenant string
+	for _, t := range p.Tenants {
+		if p.tenant(t) == issuer {
+			tenant = t
+		}
+	}
+	var fit []jose.JSONWebKey
+	for _, key := range set {
+		if p.IssuerTemplate == "" || key.issuer == "" || strings.ReplaceAll(key.issuer, tenantMark, tenant) == issuer {
+			fit = append(fit, key.JSONWebKey)
+		}
+	}
+	return fit
 }
 
 // verifier looks at the signature, the issuer, the audience and the expiry of

@@ -43,6 +43,7 @@ func TestT13Tenants(t *testing.T) {
 	for _, c := range []struct {
 		name, tenant, want string
 		edit               func(authtest.Claims)
+		signs              string // whose tokens the key says it signs
 	}{
 		{name: "ours", tenant: ours, want: "accepted"},
 		{name: "our other one", tenant: ours2, want: "accepted"},
@@ -53,9 +54,16 @@ func TestT13Tenants(t *testing.T) {
 		{name: "no tid", tenant: ours, want: "tid", edit: func(c authtest.Claims) { delete(c, "tid") }},
 		{name: "our tid in another institution's issuer", tenant: ours, want: "iss", edit: func(c authtest.Claims) { c["iss"] = iss(theirs) }},
 		{name: "the issuer of discovery", tenant: ours, want: "iss", edit: func(c authtest.Claims) { c["iss"] = shared }},
+		{name: "jwks-issuer-template", tenant: ours2, want: "accepted", signs: iss("{tenantid}")},
+		{name: "jwks-issuer-ours", tenant: ours2, want: "accepted", signs: iss(ours2)},
+		{name: "jwks-issuer-wrong", tenant: ours, want: "kid", signs: iss(theirs)},
+		{name: "jwks-issuer-of-our-other-one", tenant: ours, want: "kid", signs: iss(ours2)},
+		{name: "jwks-issuer-elsewhere", tenant: ours, want: "kid", signs: "https://login.example/{tenantid}/v2.0"},
 		{name: "no oid", tenant: ours, want: "subject_claim", edit: func(c authtest.Claims) { delete(c, "oid") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			key := key
+			key.Issuer = c.signs
 			op := authtest.Entra(c.tenant, key)
 			op.IDToken = c.edit
 			person, s, err := signIn(t.Context(), entra(t, op), op)

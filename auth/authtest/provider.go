@@ -72,6 +72,7 @@ type Key struct {
 	Signer crypto.Signer
 	Hidden bool // not published
 	Use    string
+	Issuer string // whose tokens it signs, as Entra says it
 }
 
 // New returns a provider that behaves and signs with the key.
@@ -213,12 +214,25 @@ func (p *Provider) jwks() Claims {
 	var set []any
 	for _, k := range p.Keys {
 		if !k.Hidden {
-			set = append(set, jose.JSONWebKey{Key: k.Signer.Public(), KeyID: k.ID, Use: k.Use})
+			set = append(set, k.published())
 		}
 	}
 	// One of a kind that nobody knows, as RFC 7517 §5 allows.
 	set = append(set, Claims{"kty": "moon", "kid": "odd"})
 	return Claims{"keys": set}
+}
+
+// published is the key as the set has it.
+func (k *Key) published() any {
+	jwk := jose.JSONWebKey{Key: k.Signer.Public(), KeyID: k.ID, Use: k.Use}
+	if k.Issuer == "" {
+		return jwk
+	}
+	var c Claims
+	b, _ := jwk.MarshalJSON() // a key of ours
+	_ = json.Unmarshal(b, &c)
+	c["issuer"] = k.Issuer
+	return c
 }
 
 // Authorize is the browser's way through the provider: it takes the address
