@@ -269,6 +269,15 @@ test("the host's changes are obeyed and said; an unknown state is asked about", 
   assert.deepEqual(asked.slice(before), [["GET", "/-/pass"]]);
 });
 
+test("a microphone that is gone is not the host's doing", async () => {
+  for (const [readyState, word] of [["live", "notice.mutedByHost"], ["ended", "device.missingMicrophone"]]) {
+    const s = await started({ microphone: true, camera: false });
+    room.handlers.TrackMuted({ source: "microphone", track: { mediaStreamTrack: { readyState } } }, room.localParticipant);
+    assert.deepEqual(s.view().notices.map((n) => n.word), [word]);
+    s.fail();
+  }
+});
+
 test("leaving is told to the door, and its answer followed", async () => {
   const s = await started({ microphone: true, camera: true });
   door = [200, { after: "/left" }];

@@ -421,7 +421,9 @@ export class Session {
         const mine = p === room.localParticipant && publication.source === Track.Source.Microphone;
         if (!mine || !this.wants.microphone) return;
         this.wants.microphone = false;
-        this.say("notice.mutedByHost");
+        // The client mutes a microphone that is gone, too: that is no host.
+        const ended = publication.track?.mediaStreamTrack.readyState === "ended";
+        this.say(ended ? "device.missingMicrophone" : "notice.mutedByHost");
       });
     room.registerTextStreamHandler(chatTopic, (reader, from) => {
       const who = room.getParticipantByIdentity(from.identity);
