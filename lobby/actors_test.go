@@ -133,6 +133,7 @@ type story struct {
 func retell(t *testing.T, entries []meeting.Entry) story {
 	t.Helper()
 	s := story{state: map[string]meeting.State{}, banned: map[meeting.Key]bool{}}
+	left := map[string]bool{} // without a decision
 	from := func(e *meeting.Entry, allowed ...meeting.State) {
 		if !slices.Contains(allowed, s.state[e.Admission]) {
 			t.Errorf("%s of %s in state %d", e.What, e.Admission, s.state[e.Admission])
@@ -146,7 +147,9 @@ func retell(t *testing.T, entries []meeting.Entry) story {
 		}
 		switch e.What {
 		case meeting.Knocked:
-			from(e, meeting.Outside)
+			if !left[e.Admission] { // whom nobody decided on waits again
+				from(e, meeting.Outside)
+			}
 			s.state[e.Admission] = meeting.Waiting
 		case meeting.LetIn:
 			from(e, meeting.Outside, meeting.Waiting, meeting.Refused)
@@ -166,6 +169,7 @@ func retell(t *testing.T, entries []meeting.Entry) story {
 			from(e, meeting.Admitted)
 		case meeting.Gone:
 			from(e, meeting.Waiting, meeting.Admitted)
+			left[e.Admission] = s.state[e.Admission] == meeting.Waiting
 			s.state[e.Admission] = meeting.Left
 		case meeting.PutOut:
 			from(e, meeting.Waiting, meeting.Admitted, meeting.Refused, meeting.Left)

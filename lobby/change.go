@@ -21,6 +21,8 @@ type outcome struct {
 	Admission string           `json:"admission,omitempty"`
 	Value     string           `json:"value,omitempty"`
 	By        meeting.Method   `json:"by,omitempty"`
+
+	again bool // remembered: this attempt was made before
 }
 
 // tx gathers what one attempt at a change has read and wants written.
@@ -230,6 +232,7 @@ func (t *tx) commit(out outcome) (outcome, error) {
 		if err := json.Unmarshal(answer, &out); err != nil {
 			return out, fmt.Errorf("decoding answer of meeting %s", t.id)
 		}
+		out.again = true
 	}
 	return out, nil
 }

@@ -267,7 +267,7 @@ func (l *Lobby) dialIn(ctx context.Context, id meeting.ID, invitation, code stri
 	if err := l.DialAlive(ctx, c.Call); err != nil {
 		return "", err
 	}
-	fresh := meeting.NewAdmissionID()
+	v := visit{id: meeting.NewAdmissionID()}
 	// An attempt of its own: a reply that is lost costs the caller no second try
 	// and no call (T07).
 	out, err := l.change(ctx, id, rand.Text(), func(t *tx) (outcome, error) {
@@ -294,8 +294,11 @@ func (l *Lobby) dialIn(ctx context.Context, id meeting.ID, invitation, code stri
 		if err != nil || busy {
 			return outcome{No: meeting.Refuse(meeting.Stale)}, err
 		}
-		return t.arrive(d, a, fresh, now)
+		return t.arrive(d, a, &v, now)
 	})
+	if err == nil && !out.again {
+		err = l.count(ctx, &v)
+	}
 	return out.Admission, answered(out, err)
 }
 

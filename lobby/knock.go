@@ -2,6 +2,8 @@ package lobby
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,7 +86,7 @@ func (l *Lobby) knock(ctx context.Context, link string, a Arrival, attempt strin
 	if no != nil {
 		return "", "", no
 	}
-	fresh := meeting.NewAdmissionID()
+	v := visit{id: meeting.NewAdmissionID()}
 	var d meeting.Docs
 	out, err := l.change(ctx, id, tag("knock", attempt), func(t *tx) (outcome, error) {
 		var err error
@@ -106,8 +108,11 @@ func (l *Lobby) knock(ctx context.Context, link string, a Arrival, attempt strin
 		if err != nil {
 			return outcome{}, err
 		}
-		return t.arrive(d, a, fresh, now)
+		return t.arrive(d, a, &v, now)
 	})
+	if err == nil && !out.again {
+		err = l.count(ctx, &v)
+	}
 	if err := answered(out, err); err != nil {
 		return "", "", err
 	}
@@ -122,7 +127,7 @@ func (l *Lobby) knock(ctx context.Context, link string, a Arrival, attempt strin
 
 // HostKnock brings a host to their own meeting, without a link.
 func (l *Lobby) HostKnock(ctx context.Context, id meeting.ID, a Arrival, attempt string) (string, error) {
-	fresh := meeting.NewAdmissionID()
+	v := visit{id: meeting.NewAdmissionID()}
 	a.Consent = true
 	out, err := l.change(ctx, id, tag("host", attempt), func(t *tx) (outcome, error) {
 		d, err := t.docs("", "")
@@ -144,7 +149,7 @@ func (l *Lobby) HostKnock(ctx context.Context, id meeting.ID, a Arrival, attempt
 		if err != nil {
 			return outcome{}, err
 		}
-		return t.arrive(d, a, fresh, time.Now())
+		return t.arrive(d, a, &v, time.Now())
 	})
 	return out.Admission, answered(out, err)
 }
@@ -185,22 +190,81 @@ func (t *tx) moves(d meeting.Docs, seats []meeting.Seat, a Arrival) (meeting.Doc
 	return d, nil
 }
 
+// knocks is how many knocks that change anything one person may make within
+// an hour by one invitation, and knockRest how long they are kept waiting then.
+const (
+	knocks    = 30
+	knockRest = 10 * time.Minute
+)
+
+// visit is one knock, over all tries to write it.
+type visit struct {
+	id  string // of the admission to make
+	who string // whose knock was written; empty: nothing to count
+}
+
 // arrive asks the policy and applies the knock.
-func (t *tx) arrive(d meeting.Docs, a Arrival, fresh string, now time.Time) (outcome, error) {
+func (t *tx) arrive(d meeting.Docs, a Arrival, v *visit, now time.Time) (outcome, error) {
 	if t.l.outlawed(t.id, d.Admission.ID, a.Person.Key()) {
 		return outcome{No: meeting.Refuse(meeting.Removed)}, nil // the store may not know yet
 	}
 	f := Facts(&d, &a.Person, now)
-	v := t.l.c.Rules.Decide(f)
+	ruling := t.l.c.Rules.Decide(f)
 	k := meeting.Knock{
-		ID: fresh, Person: a.Person, Name: t.l.called(&d, &a), Role: role(&d, &a.Person), Device: a.Device, Agent: a.Agent, Net: a.Net, Line: a.Line, Call: a.Call,
-		Admit: v.Verdict == policy.Admit, Wait: v.Verdict == policy.Wait, Rule: v.Rule, Why: v.Reason,
+		ID: v.id, Person: a.Person, Name: t.l.called(&d, &a), Role: role(&d, &a.Person), Device: a.Device, Agent: a.Agent, Net: a.Net, Line: a.Line, Call: a.Call,
+		Admit: ruling.Verdict == policy.Admit, Wait: ruling.Verdict == policy.Wait, Rule: ruling.Rule, Why: ruling.Reason,
 	}
 	if a.Consent {
 		k.Consented = now
 	}
+	v.who = "" // an earlier try was not written
+	staged := len(t.c.Writes) + len(t.c.Events)
 	next, no, err := t.apply(d, k, now)
-	return outcome{No: no, Admission: next.Admission.ID}, err
+	if err != nil || len(t.c.Writes)+len(t.c.Events) == staged {
+		return outcome{No: no, Admission: next.Admission.ID}, err // a reload, or what was told of a moment ago
+	}
+	v.who = t.knocker(&d, &k)
+	if v.who == "" {
+		return outcome{No: no, Admission: next.Admission.ID}, nil
+	}
+	shut, err := t.l.c.Shelf.Get(t.ctx, "knock-shut", v.who)
+	if err != nil {
+		return outcome{}, fmt.Errorf("reading knocks at meeting %s: %w", t.id, err)
+	}
+	if shut != nil {
+		v.who = ""
+		t.drop()
+		return outcome{No: meeting.Refuse(meeting.TooMany)}, nil
+	}
+	return outcome{No: no, Admission: next.Admission.ID}, nil
+}
+
+// knocker is whose knock counts: somebody who leaves and knocks without end, or
+// is refused without end, would fill what hosts read. A host is never kept out
+// (T42), nor who was let in and comes back; and who spent the budget of a link
+// does not keep out whoever has the next (T12).
+func (t *tx) knocker(d *meeting.Docs, k *meeting.Knock) string {
+	if k.Role == meeting.Host || d.Admission.State == meeting.Admitted {
+		return ""
+	}
+	gen := binary.BigEndian.AppendUint32(nil, d.Invitation.Generation)
+	return hex.EncodeToString(t.l.mac("knocker", []byte(t.id), []byte(d.Invitation.ID), gen, []byte(k.Person.Key()))[:16])
+}
+
+// count counts a knock that was written, and keeps whoever made too many
+// waiting. One that another was quicker than is not counted.
+func (l *Lobby) count(ctx context.Context, v *visit) error {
+	if v.who == "" {
+		return nil
+	}
+	left, err := l.c.Shelf.Count(ctx, "knocks", v.who, knocks-1, time.Hour)
+	if err == nil && !left {
+		err = l.c.Shelf.Put(ctx, "knock-shut", v.who, []byte("shut"), knockRest)
+	}
+	if err != nil {
+		return fmt.Errorf("counting knocks: %w", err)
+	}
+	return nil
 }
 
 // called is the name that the others shall see. Nobody but the owner is shown

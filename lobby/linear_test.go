@@ -85,7 +85,7 @@ func oneDoor(guests int) porcupine.Model {
 		},
 		Step: func(state, input, output any) (bool, any) {
 			s, m, r := state.(stand), input.(move), output.(result)
-			if r.refused && r.no == meeting.Busy {
+			if r.refused && (r.no == meeting.Busy || r.no == meeting.TooMany && m.verb == "knock") {
 				return true, s // nothing happened, and it says so
 			}
 			ok := s.step(&m, &r)
@@ -155,11 +155,12 @@ func (s *stand) knock(r *result) bool {
 		return r.is(meeting.IsLocked)
 	}
 	back := s.state == meeting.Left && s.let
+	again := s.state == meeting.Left && !s.let // nobody decided: the same one waits again
 	s.id, s.state, s.let = r.admission, meeting.Waiting, false
 	if back {
 		s.state = meeting.Admitted // as they were before
 	}
-	return fresh
+	return fresh != again
 }
 
 func (s *stand) answer(m *move, r *result) bool {

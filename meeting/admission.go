@@ -97,6 +97,11 @@ func (a *Admission) Back() bool {
 	return a.State == Admitted || a.State == Left && !a.Decided.IsZero()
 }
 
+// undecided reports whether nobody, host or rule, ever decided on it.
+func (a *Admission) undecided() bool {
+	return a.Decided.IsZero() && a.DecidedBy == "" && a.Entered.IsZero()
+}
+
 // Ticket is the single-use step from the door to the room.
 type Ticket struct {
 	MAC     []byte    `json:"mac,omitempty"`

@@ -119,6 +119,24 @@ type Tried struct {
 	Codes  int       `json:"codes,omitempty"`  // wrong one-time codes
 	Knocks int       `json:"knocks,omitempty"` // knocks that were refused
 	Last   time.Time `json:"last,omitzero"`
+	// Turned is the last knock that was refused and told of.
+	Turned Turn `json:"turned,omitzero"`
+}
+
+// Turn is a knock that was refused: whose, why and when.
+type Turn struct {
+	By  Key       `json:"by,omitempty"`
+	Why Reason    `json:"why,omitempty"`
+	At  time.Time `json:"at,omitzero"`
+}
+
+// TurnedOnce is how long the same refusal of the same person is told of once:
+// who knocks without end must not push what matters out of a host's sight.
+const TurnedOnce = time.Minute
+
+// again reports whether u repeats what was told of shortly before.
+func (t Turn) again(u Turn) bool {
+	return t.By == u.By && t.Why == u.Why && !t.At.IsZero() && u.At.Sub(t.At) < TurnedOnce
 }
 
 // Code is the one-time codes of an invitation and their budget. Only the HMACs

@@ -30,8 +30,13 @@ type Knock struct {
 func (k Knock) apply(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 	what, rule, by, no := k.in(d, now)
 	if v := &d.Invitation; what == Turned && v.ID != "" {
-		v.Tried.Knocks++
-		v.Tried.Last = now
+		t := &v.Tried
+		turned := Turn{By: k.Person.Key(), Why: no.Reason, At: now}
+		if t.Turned.again(turned) {
+			return "", "", "", no
+		}
+		t.Knocks++
+		t.Last, t.Turned = now, turned
 	}
 	return what, rule, by, no
 }
@@ -196,6 +201,9 @@ func (k Knock) back(d *Docs, now time.Time) (What, string, Key, *Refusal) {
 		return Turned, k.Rule, "", Refuse(k.Why)
 	case k.ID == "":
 		return "", "", "", Refuse(Invalid)
+	}
+	if d.Admission.undecided() {
+		k.ID = d.Admission.ID // nothing was cut, and who comes and goes makes no heap of them
 	}
 	// What was cut stays cut: who comes back gets a new admission.
 	d.reseat(d.Admission.ID, k.ID)
