@@ -110,6 +110,9 @@ func (s *site) decide(m string, invitations reply) {
 	if r := s.must(200, "all", "GET", m+"/admissions?state=admitted", ""); r.text("items.0.id") != jeanne {
 		t.Errorf("admitted = %s", r.raw)
 	}
+	if r := s.must(200, "decisions-write", "POST", m+"/unlock", ""); r.raw != `{"id":"`+strings.TrimPrefix(m, "/meetings/")+`","state":"planned","locked":false}`+"\n" {
+		t.Errorf("a key that may decide and not read meetings is told %s", r.raw)
+	}
 	if r := s.must(200, "all", "POST", m+"/lock", ""); r.at("locked") != true {
 		t.Errorf("lock = %s", r.raw)
 	}

@@ -15,6 +15,13 @@ import (
 	"vestibule/meeting"
 )
 
+// lockView is what a key that may not read meetings is told of one.
+type lockView struct {
+	ID     string `json:"id"`
+	State  string `json:"state"`
+	Locked bool   `json:"locked"`
+}
+
 // meetingView is a meeting as programs read it.
 type meetingView struct {
 	ID       string       `json:"id"`
@@ -295,7 +302,16 @@ func (s *Server) deed(w http.ResponseWriter, r *http.Request, c *caller, do func
 	if err := do(r.Context(), m.ID); err != nil {
 		return err
 	}
-	return s.again(r.Context(), w, m.ID)
+	if c.may("meetings:read") || c.may("meetings:write") {
+		return s.again(r.Context(), w, m.ID)
+	}
+	// A key that may decide and not read is told what its decision did.
+	after, err := s.c.Lobby.Header(r.Context(), m.ID)
+	if err != nil {
+		return err
+	}
+	v := s.view(&after, time.Now())
+	return answer(w, http.StatusOK, lockView{v.ID, v.State, v.Locked})
 }
 
 // bare refuses a body that says anything.
