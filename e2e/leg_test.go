@@ -120,7 +120,7 @@ func TestLegToSipp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := net.JoinHostPort("127.0.0.1", freePort(t))
-			canary, err := net.ListenPacket("udp", "127.0.0.99:5999")
+			canary, err := net.ListenPacket("udp", "127.0.0.98:5999")
 			if err != nil {
 				t.Fatal(err)
 			}
