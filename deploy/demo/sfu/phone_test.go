@@ -155,7 +155,9 @@ func (h *house) reconnects(t *testing.T) {
 	for n := range 3 {
 		had := wire.count()
 		wire.cut()
-		until(t, "the door comes back", func() bool { return wire.count() > had })
+		// A break while the conference client settles after the one before is
+		// noticed late by it.
+		untilIn(t, 40*time.Second, "the door comes back", func() bool { return wire.count() > had })
 		leg.Mute(true)
 		signalled(t, leg, media.Muted)
 		until(t, "the browser hears nothing", browser.silent)
@@ -476,9 +478,14 @@ func (b *browser) play(t *testing.T, file string) {
 // until waits for a fact that real packets bring about.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
+	untilIn(t, 10*time.Second, what, is)
+}
+
+func untilIn(t *testing.T, patience time.Duration, what string, is func() bool) {
+	t.Helper()
 	begun := time.Now()
 	for !is() {
-		if time.Since(begun) > 10*time.Second {
+		if time.Since(begun) > patience {
 			t.Fatalf("in vain: %s", what)
 		}
 		time.Sleep(10 * time.Millisecond)
