@@ -1,6 +1,7 @@
 package lobby_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -193,4 +194,29 @@ func (s *site) hosted(t *testing.T, id meeting.ID, k meeting.Key) bool {
 		t.Fatal(err)
 	}
 	return snap.Meeting.HostedBy(k)
+}
+
+// A host who ends the meeting and closes the window at once has ended it: nobody
+// stays inside, and the room is closed.
+func TestMeetingEndsWithTheWindowClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := doors(t, 1, store.NewMemory())[0]
+		id, links := d.meet(t, "Jeanne")
+		d.opened(t, id)
+		jeanne := d.sit(t, id, links["Jeanne"])
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		d.wire.onCommit(cancel)
+		if err := d.End(ctx, id, d.host.Key(), false); err != nil {
+			t.Fatalf("End = %v", err)
+		}
+		if !jeanne.over() || !d.knife.has(jeanne.admission) || !d.server.asked(jeanne.admission) {
+			t.Error("somebody stays inside")
+		}
+		d.server.mu.Lock()
+		defer d.server.mu.Unlock()
+		if len(d.server.open) != 0 {
+			t.Error("the room stays open")
+		}
+	})
 }

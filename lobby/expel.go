@@ -331,7 +331,7 @@ func (l *Lobby) tell(ctx context.Context, u *unconfirmed) error {
 }
 
 // End closes the meeting for everybody, or calls it off.
-func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel bool) error {
+func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, callOff bool) error {
 	send, err := l.mailing(ctx, id, time.Now())
 	if err != nil {
 		return err
@@ -343,7 +343,7 @@ func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel
 			return outcome{}, err
 		}
 		now := time.Now()
-		next, no, err := t.apply(d, meeting.End{By: host, Cancel: cancel}, now)
+		next, no, err := t.apply(d, meeting.End{By: host, Cancel: callOff}, now)
 		if err != nil || no != nil || !t.changed || next.Meeting.Phase != meeting.Cancelled {
 			return outcome{No: no}, err
 		}
@@ -352,11 +352,14 @@ func (l *Lobby) End(ctx context.Context, id meeting.ID, host meeting.Key, cancel
 	if err := answered(out, err); err != nil {
 		return err
 	}
+	ctx = context.WithoutCancel(ctx) // the host's browser may go away: nobody stays inside
 	s, err := l.Snapshot(ctx, id)
 	if err != nil {
 		return err
 	}
 	l.cutInside(ctx, s)
+	ctx, cancel := context.WithTimeout(ctx, cutTime)
+	defer cancel()
 	if err := l.c.Backend.Close(ctx, s.Meeting.Room); err != nil {
 		l.log.ErrorContext(ctx, "room not closed", slog.String("meeting", string(id)), slog.Any("error", err))
 	}
